@@ -1,0 +1,52 @@
+// The HTTP server: event loops in front of one engine. start() returns when all listeners accept; stop() is graceful.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/access_keys.h"
+#include "engine/engine.h"
+
+namespace watchword::api {
+
+enum class Plane : std::uint8_t { verify = 1, admin = 2, portal = 4, metrics = 8 };
+
+struct ListenerOptions {
+  std::string host = "127.0.0.1";  // an IP address
+  std::uint16_t port = 8080;       // 0: any free port
+  std::uint8_t planes = 0x0f;      // union of Plane bits
+};
+
+struct ServerOptions {
+  std::vector<ListenerOptions> listeners = {ListenerOptions{}};
+  unsigned loops = 0;                  // 0: one a core
+  unsigned workers = 8;                // threads for what may block
+  std::size_t connections_max = 50000;
+  std::size_t worker_queue_max = 4096; // jobs waiting; beyond: 503
+  std::chrono::seconds header_timeout{10};   // from a request's first byte to the end of its header block
+  std::chrono::seconds body_timeout{20};
+  std::chrono::seconds idle_timeout{75};     // keep-alive between requests
+  std::chrono::seconds write_timeout{20};    // a client that does not read its answer
+  std::chrono::seconds drain_timeout{10};    // graceful stop: after this, connections are cut
+};
+
+class Server {
+ public:
+  Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options);
+  ~Server();
+
+  void start();  // throws std::runtime_error, naming the address, when it cannot listen
+  std::uint16_t port(std::size_t listener = 0) const;
+  // Accepts no more, finishes what is in flight (answers carry Connection: close), waits for commits, joins all threads.
+  void stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace watchword::api

@@ -1,0 +1,146 @@
+// People and their devices, at leisure: every call may block on the store and belongs on a worker thread. Two calls about one user
+// never interleave; two about different users hardly ever wait for each other.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "engine/committer.h"
+#include "engine/directory.h"
+#include "engine/otp.h"
+#include "engine/policy_box.h"
+#include "engine/store.h"
+#include "engine/types.h"
+
+namespace watchword::engine {
+
+enum class Refusal : std::uint8_t {
+  user_not_found,
+  device_not_found,
+  name_taken,           // another device of the user has the name
+  device_limit,         // as many active devices as policy allows
+  not_pending,          // confirm or picture of a device that is active already
+  not_active,           // resync, enable... of a pending device
+  expired,              // the pending registration ran out, by time or by wrong codes
+  secret_too_short,
+  secret_too_long,
+  secret_registered,    // the user has a device with this very secret
+  bad_parameters,
+  code_length,          // not the device's number of digits
+  store_unavailable,    // nothing happened, or it is unknown whether: 503
+};
+std::string_view to_string(Refusal refusal);
+
+template <class T>
+using Answer = tl::expected<T, Refusal>;
+
+struct NewDevice {
+  std::string name;                           // valid_device_name()
+  std::optional<Algorithm> algorithm;         // policy's default where absent
+  std::optional<std::uint8_t> digits;
+  std::optional<std::uint16_t> period_s;
+  std::optional<SecretBytes> secret;          // made where absent
+};
+
+// A device without its secret.
+struct DeviceView {
+  DeviceId id;
+  std::string name;
+  OtpParameters parameters;
+  DeviceStatus status = DeviceStatus::pending;
+  bool enabled = true;
+  std::int64_t created_at_s = 0;
+  std::int64_t confirmed_at_s = 0;
+  std::int64_t expires_at_s = 0;     // pending only
+  std::int64_t last_used_at_s = 0;   // begin of the step last accepted; 0: never
+  int drift_steps = 0;
+};
+
+struct UserView {
+  std::string user;
+  std::int64_t created_at_s = 0;
+  std::uint64_t version = 0;
+  unsigned failures = 0;
+  bool locked = false;
+  bool hard_locked = false;
+  std::uint32_t retry_after_s = 0;
+  std::vector<DeviceView> devices;  // pending ones that have expired are left out
+};
+
+struct BegunRegistration {
+  DeviceView device;
+  SecretBytes secret;
+  std::string otpauth_uri;
+};
+
+struct Confirmation {
+  bool accepted = false;
+  std::optional<std::int64_t> clock_offset_s;  // refused, but the code is right for a moment within an hour of now
+  DeviceView device;
+};
+
+struct Resynced {
+  enum class Kind : std::uint8_t { accepted, rejected, replayed, locked } kind = Kind::rejected;
+  int drift_steps = 0;
+  std::uint32_t retry_after_s = 0;
+  DeviceView device;
+};
+
+struct DevicePatch {
+  std::optional<std::string> name;  // valid_device_name()
+  std::optional<bool> enabled;
+};
+
+struct ImportRow {
+  UserName user;
+  std::string name;
+  SecretBytes secret;
+  OtpParameters parameters;
+};
+
+// Wrong codes after which a pending registration is void: it has a budget of its own, so that mistyping does not lock out the
+// devices that a person has.
+inline constexpr std::uint8_t failed_confirmations_max = 10;
+// Pending registrations kept for a user; a further one replaces the oldest.
+inline constexpr std::size_t pending_devices_max = 8;
+
+class Registrar {
+ public:
+  Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel);
+
+  Answer<BegunRegistration> begin(const UserName& user, const NewDevice& device, UnixMillis now);
+  // The URI again, for the picture, while the device is pending. The only other way to a secret.
+  Answer<std::string> pending_uri(const UserName& user, DeviceId id, UnixMillis now);
+  Answer<Confirmation> confirm(const UserName& user, DeviceId id, Code code, UnixMillis now);
+  Answer<UserView> get(const UserName& user, UnixMillis now);
+  Answer<DeviceView> patch(const UserName& user, DeviceId id, const DevicePatch& patch, UnixMillis now);
+  Answer<std::monostate> remove(const UserName& user, DeviceId id, UnixMillis now);
+  Answer<std::monostate> remove_user(const UserName& user, UnixMillis now);
+  Answer<UserView> unlock(const UserName& user, UnixMillis now);
+  Answer<Resynced> resync(const UserName& user, DeviceId id, Code code1, Code code2, UnixMillis now);
+
+  // Makes the user resident if the store has them. False: no such user. Throws StoreError. Called by worker threads after
+  // Next::load_user.
+  bool load(std::string_view user);
+
+ private:
+  struct UserLock;
+  std::mutex& stripe(std::string_view user);
+  // ... see registrar.cc
+  Store& store_;
+  Committer& committer_;
+  Directory& directory_;
+  PolicyBox& policy_;
+  const HmacKernel& kernel_;
+  std::array<std::mutex, 1024> stripes_;
+};
+
+}  // namespace watchword::engine

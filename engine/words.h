@@ -1,0 +1,81 @@
+// The two words that decide everything, and their pure transitions: word -> word or refusal. Memory, folding and recovery use
+// these functions and no others, so a rule is written once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/policy.h"
+#include "engine/types.h"
+
+namespace watchword::engine {
+
+// Replay word of a device, 64 bits:
+//   bits  0-39  last accepted step + 1; zero: none accepted yet (40 bits of 15 s steps last half a million years)
+//   bits 40-51  learned drift in quarter steps, two's complement
+//   bit  63     frozen: the record that holds the word is being replaced; look the user up again
+struct ReplayWord {
+  std::uint64_t bits = 0;
+  bool operator==(const ReplayWord&) const = default;
+
+  static ReplayWord make(std::int64_t last_step, int drift_quarters);
+  bool used() const { return (bits & step_mask) != 0; }
+  // Step last accepted, or -1.
+  std::int64_t last_step() const { return static_cast<std::int64_t>(bits & step_mask) - 1; }
+  int drift_quarters() const;
+  // Whole steps by which the device's clock is ahead (+) or behind (-), rounded half towards zero.
+  int drift_steps() const;
+  bool frozen() const { return (bits & frozen_bit) != 0; }
+  ReplayWord thawed() const { return {bits & ~frozen_bit}; }
+
+  static constexpr std::uint64_t step_mask = (std::uint64_t{1} << 40) - 1;
+  static constexpr std::uint64_t frozen_bit = std::uint64_t{1} << 63;
+};
+
+inline constexpr int drift_quarters_max = 2047;
+
+// Accepting `step` at a time when the clock shows `now_step`. Refused (nullopt) when the step is not after the last one: replayed.
+// The drift moves half way towards what was seen, at least a quarter step, never beyond `max_drift_steps`.
+std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, std::int64_t now_step, int max_drift_steps);
+
+// Resynchronisation: two consecutive steps were proven, `second_step` is consumed and the drift set outright. Refused when the
+// first of them is not after the last accepted one, or the drift is beyond the limit.
+std::optional<ReplayWord> resync(ReplayWord word, std::int64_t second_step, std::int64_t now_step, int max_drift_steps);
+
+// Of two values of one replay word, the one that came later. A step never goes back, so the greater step wins.
+ReplayWord newer(ReplayWord a, ReplayWord b);
+
+// Throttle word of a user, 64 bits:
+//   bits  0-6   consecutive failures (0..127; capped)
+//   bits  7-42  locked until, in tenths of a second since the epoch; zero: not locked
+//   bits 43-62  version, counts transitions modulo 2^20, so that of two values the later is known
+//   bit  63     frozen
+struct ThrottleWord {
+  std::uint64_t bits = 0;
+  bool operator==(const ThrottleWord&) const = default;
+
+  static ThrottleWord make(unsigned failures, std::int64_t locked_until_ds, std::uint32_t version);
+  unsigned failures() const { return static_cast<unsigned>(bits & 0x7f); }
+  std::int64_t locked_until_ds() const { return static_cast<std::int64_t>((bits >> 7) & ((std::uint64_t{1} << 36) - 1)); }
+  std::uint32_t version() const { return static_cast<std::uint32_t>((bits >> 43) & 0xfffff); }
+  bool frozen() const { return (bits & ReplayWord::frozen_bit) != 0; }
+  ThrottleWord thawed() const { return {bits & ~ReplayWord::frozen_bit}; }
+};
+
+struct Lock {
+  bool hard = false;             // no time lifts it
+  std::uint32_t retry_after_s = 0;  // at least 1 unless hard
+};
+// Whether the word refuses attempts at `now`.
+std::optional<Lock> locked(ThrottleWord word, UnixMillis now, const Lockout& policy);
+
+// Charges one attempt, before the code is looked at. nullopt: locked, nothing charged. Reaching the limit locks at once.
+std::optional<ThrottleWord> charge(ThrottleWord word, UnixMillis now, const Lockout& policy);
+// Takes back one charge whose word became `charged` (a replay is no guess). Lifts the lock only if that very charge set it.
+ThrottleWord refund(ThrottleWord word, ThrottleWord charged);
+// A success or an administrator: no failures, no lock.
+ThrottleWord clear(ThrottleWord word);
+// Of two values of one throttle word, the one with the later version (modulo 2^20, within half of it).
+ThrottleWord newer(ThrottleWord a, ThrottleWord b);
+
+}  // namespace watchword::engine

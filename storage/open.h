@@ -1,0 +1,38 @@
+// Opening and making the embedded store, without dragging RocksDB into anybody's sources.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "engine/store.h"
+
+namespace watchword::storage {
+
+// Something a person must mend: says what and how in what().
+class OpenError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct RocksStoreOptions {
+  std::filesystem::path data_dir;
+  std::filesystem::path master_key_file;             // empty: data_dir / "master.key"
+  std::uint64_t free_bytes_min = 64ull << 20;        // below this free space on the disk nothing is written: 503 until there is room again
+  std::size_t memtable_bytes_max = 128u << 20;       // all column families together
+  std::size_t block_cache_bytes = 256u << 20;
+  std::uint64_t wal_bytes_max = 128ull << 20;
+  std::size_t unfolded_cells_max = 200000;           // journal cells that start a fold
+  std::uint32_t fold_interval_ms = 10000;            // and the age that does
+};
+
+// Makes the directory (0700), the master key file (0600, unless it exists), the key ring and an empty store. OpenError if there is one already.
+void init_data_dir(const RocksStoreOptions& options);
+
+// Opens for this process alone. OpenError: no store there, another process has it (names its pid), unknown format version,
+// master key missing, wrong or readable by others.
+std::unique_ptr<engine::Store> open_rocks_store(const RocksStoreOptions& options);
+
+}  // namespace watchword::storage
