@@ -1,0 +1,33 @@
+// What passes between the HTTP sessions and the handlers that run on worker threads. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "api/access_keys.h"
+
+namespace watchword::api {
+
+enum class Method : std::uint8_t { get, head, post, put, patch, del, other };
+
+struct Request {
+  Method method = Method::get;
+  std::string target;        // as sent: path and query, percent-encoded
+  std::string content_type;  // empty if none
+  std::string if_match;      // empty if none
+  std::string body;
+  AccessKeys::Granted caller{};
+};
+
+struct Response {
+  unsigned status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;  // further ones: Allow, ETag, Retry-After, Location...
+  bool no_store = true;                                      // Cache-Control: no-store
+};
+
+}  // namespace watchword::api
