@@ -1,0 +1,15 @@
+#include "engine/cell.h"
+
+#include "engine/words.h"
+
+namespace watchword::engine {
+
+CellValue Cell::freeze() noexcept {
+  for (;;) {
+    const CellValue held = load();
+    if (ReplayWord{held.word}.frozen()) return {held.word & ~ReplayWord::frozen_bit, held.receipt};
+    if (exchange(held, {held.word | ReplayWord::frozen_bit, held.receipt})) return held;
+  }
+}
+
+}  // namespace watchword::engine

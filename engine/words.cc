@@ -1,0 +1,108 @@
+#include "engine/words.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "engine/store.h"
+
+namespace watchword::engine {
+namespace {
+
+constexpr int drift_shift = 40;
+constexpr std::uint64_t drift_mask = 0xfff;
+constexpr std::uint32_t version_mask = 0xfffff;
+constexpr unsigned failures_counted_max = 0x7f;
+constexpr std::int64_t deciseconds_max = (std::int64_t{1} << 36) - 1;
+
+std::int64_t deciseconds(UnixMillis now) { return now.value / 100; }
+
+int clamp_quarters(std::int64_t quarters, int max_drift_steps) {
+  const std::int64_t limit = std::min<std::int64_t>(drift_quarters_max, std::int64_t{4} * max_drift_steps);
+  return static_cast<int>(std::clamp(quarters, -limit, limit));
+}
+
+std::int64_t delay_s(unsigned failures, const Lockout& policy) {
+  const unsigned doublings = std::min(failures - policy.failures, 31u);
+  return std::min<std::int64_t>(policy.delay_s_max, std::int64_t{policy.delay_s_min} << doublings);
+}
+
+}  // namespace
+
+ReplayWord ReplayWord::make(std::int64_t last_step, int drift_quarters) {
+  const std::uint64_t step = static_cast<std::uint64_t>(last_step + 1) & step_mask;
+  const std::uint64_t drift = static_cast<std::uint64_t>(static_cast<std::int64_t>(drift_quarters)) & drift_mask;
+  return {step | (drift << drift_shift)};
+}
+
+int ReplayWord::drift_quarters() const {
+  const int raw = static_cast<int>((bits >> drift_shift) & drift_mask);
+  return raw >= 0x800 ? raw - 0x1000 : raw;
+}
+
+int ReplayWord::drift_steps() const {
+  const int quarters = drift_quarters();
+  const int whole = (std::abs(quarters) + 1) / 4;
+  return quarters < 0 ? -whole : whole;
+}
+
+std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, std::int64_t now_step, int max_drift_steps) {
+  if (step <= word.last_step()) return std::nullopt;
+  const std::int64_t held = word.drift_quarters();
+  const std::int64_t gap = 4 * (step - now_step) - held;
+  // Half way, rounded away from zero so that a steady offset is reached and not only approached.
+  const std::int64_t move = gap >= 0 ? (gap + 1) / 2 : -((-gap + 1) / 2);
+  return ReplayWord::make(step, clamp_quarters(held + move, max_drift_steps));
+}
+
+std::optional<ReplayWord> resync(ReplayWord word, std::int64_t second_step, std::int64_t now_step, int max_drift_steps) {
+  if (second_step - 1 <= word.last_step()) return std::nullopt;
+  const std::int64_t drift = second_step - now_step;
+  if (drift > max_drift_steps || drift < -max_drift_steps) return std::nullopt;
+  return ReplayWord::make(second_step, clamp_quarters(4 * drift, max_drift_steps));
+}
+
+ReplayWord newer(ReplayWord a, ReplayWord b) { return a.last_step() > b.last_step() ? a : b; }
+
+ThrottleWord ThrottleWord::make(unsigned failures, std::int64_t locked_until_ds, std::uint32_t version) {
+  const std::uint64_t until = static_cast<std::uint64_t>(std::clamp<std::int64_t>(locked_until_ds, 0, deciseconds_max));
+  return {std::min(failures, failures_counted_max) | (until << 7) |
+          (static_cast<std::uint64_t>(version & version_mask) << 43)};
+}
+
+std::optional<Lock> locked(ThrottleWord word, UnixMillis now, const Lockout& policy) {
+  if (word.failures() >= policy.hard_failures) return Lock{.hard = true, .retry_after_s = 0};
+  const std::int64_t left_ds = word.locked_until_ds() - deciseconds(now);
+  if (word.locked_until_ds() == 0 || left_ds <= 0) return std::nullopt;
+  return Lock{.hard = false, .retry_after_s = static_cast<std::uint32_t>((left_ds + 9) / 10)};
+}
+
+std::optional<ThrottleWord> charge(ThrottleWord word, UnixMillis now, const Lockout& policy) {
+  if (locked(word, now, policy)) return std::nullopt;
+  const unsigned failures = word.failures() + 1;
+  // One tenth more, because the present one is already running.
+  const std::int64_t until =
+      failures >= policy.failures ? deciseconds(now) + 1 + 10 * delay_s(failures, policy) : std::int64_t{0};
+  return ThrottleWord::make(failures, until, word.version() + 1);
+}
+
+ThrottleWord refund(ThrottleWord word, ThrottleWord charged) {
+  const unsigned failures = word.failures() > 0 ? word.failures() - 1 : 0;
+  const std::int64_t until = word.locked_until_ds() == charged.locked_until_ds() ? 0 : word.locked_until_ds();
+  return ThrottleWord::make(failures, until, word.version() + 1);
+}
+
+ThrottleWord clear(ThrottleWord word) { return ThrottleWord::make(0, 0, word.version() + 1); }
+
+ThrottleWord newer(ThrottleWord a, ThrottleWord b) {
+  const std::uint32_t ahead = (a.version() - b.version()) & version_mask;
+  return ahead != 0 && ahead < (version_mask + 1) / 2 ? a : b;
+}
+
+CellValue newer(std::uint32_t slot, const CellValue& a, const CellValue& b) {
+  if (slot == throttle_slot) {
+    return newer(ThrottleWord{a.word}, ThrottleWord{b.word}).bits == b.word ? b : a;
+  }
+  return newer(ReplayWord{a.word}, ReplayWord{b.word}).bits == b.word ? b : a;
+}
+
+}  // namespace watchword::engine
