@@ -8,8 +8,8 @@
 
 namespace watchword::engine {
 
-// Written by any verifying thread; read by any thread. All stores are compare-and-swaps with full ordering, so whoever sees the
-// word sees everything that came before it.
+// Written by any verifying thread; read by any thread. All stores are compare-and-swaps with full ordering, so whoever sees
+// the word sees everything that came before it.
 class alignas(16) Cell {
  public:
   Cell() = default;

@@ -1,5 +1,6 @@
-// Group commit. Threads that decide push cells into a ring of their own; one committer thread drains whatever is there, hands it to
-// the store as one batch with one sync, and gives the tickets back. Batches form by themselves while the disk is busy.
+// Group commit. Threads that decide push cells into a ring of their own; one committer thread drains whatever is there,
+// hands it to the store as one batch with one sync, and gives the tickets back. Batches form by themselves while the disk is
+// busy.
 #pragma once
 
 #include <atomic>
@@ -21,8 +22,8 @@ struct Ticket {
   Outcome outcome = Outcome::failed;
 };
 
-// Where tickets come back to, normally an event loop. Called on the committer thread, once a batch, with a list linked through
-// `next`; must not block and must not throw.
+// Where tickets come back to, normally an event loop. Called on the committer thread, once a batch, with a list linked
+// through `next`; must not block and must not throw.
 class TicketSink {
  public:
   virtual ~TicketSink() = default;
@@ -72,8 +73,8 @@ class Committer {
   Committer(const Committer&) = delete;
   Committer& operator=(const Committer&) = delete;
 
-  // Before the producing thread starts. The producer lives as long as the committer. `sink` may be null for threads whose cells
-  // carry no tickets.
+  // Before the producing thread starts. The producer lives as long as the committer. `sink` may be null for threads whose
+  // cells carry no tickets.
   Producer& add_producer(TicketSink* sink);
 
   // Wakes the committer if it sleeps; a system call only then. Call once after a batch of verifications.

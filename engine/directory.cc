@@ -20,9 +20,15 @@ constexpr std::size_t first_capacity = 64;
 std::uint64_t make_slot(const ResidentUser* user, std::uint64_t hash) {
   return reinterpret_cast<std::uint64_t>(user) | (hash >> tag_shift << tag_shift);
 }
-ResidentUser* user_of(std::uint64_t slot) { return reinterpret_cast<ResidentUser*>(slot & address_mask); }
-bool tag_matches(std::uint64_t slot, std::uint64_t hash) { return (slot >> tag_shift) == (hash >> tag_shift); }
-std::size_t home(std::uint64_t hash) { return static_cast<std::size_t>(hash >> 4); }  // the low bits chose the shard
+ResidentUser* user_of(std::uint64_t slot) {
+  return reinterpret_cast<ResidentUser*>(slot & address_mask);
+}
+bool tag_matches(std::uint64_t slot, std::uint64_t hash) {
+  return (slot >> tag_shift) == (hash >> tag_shift);
+}
+std::size_t home(std::uint64_t hash) {
+  return static_cast<std::size_t>(hash >> 4);
+}  // the low bits chose the shard
 
 }  // namespace
 
@@ -125,7 +131,9 @@ struct Layout {
 };
 
 // Only active devices live here: a pending one verifies nothing.
-bool resides(const DeviceRecord& device) { return device.status == DeviceStatus::active; }
+bool resides(const DeviceRecord& device) {
+  return device.status == DeviceStatus::active;
+}
 
 Layout lay_out(const UserRecord& record) {
   Layout layout;

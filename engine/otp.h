@@ -17,17 +17,22 @@ namespace watchword::engine {
 inline constexpr std::size_t key_state_bytes_max = 128;
 constexpr std::size_t key_state_bytes(Algorithm algorithm) {
   switch (algorithm) {
-    case Algorithm::sha1: return 40;
-    case Algorithm::sha256: return 64;
-    case Algorithm::sha512: return 128;
+    case Algorithm::sha1:
+      return 40;
+    case Algorithm::sha256:
+      return 64;
+    case Algorithm::sha512:
+      return 128;
   }
   return 0;
 }
 
-// Writes key_state_bytes(algorithm) bytes to `key_state` (8-byte aligned). Keys longer than a block are hashed first (RFC 2104).
+// Writes key_state_bytes(algorithm) bytes to `key_state` (8-byte aligned). Keys longer than a block are hashed first (RFC
+// 2104).
 void derive_key_state(Algorithm algorithm, std::span<const std::uint8_t> secret, std::uint8_t* key_state);
 
-// One way to compute many HMACs. `truncate(algorithm, key_state, first_counter, count, out)` writes, for counters first_counter
+// One way to compute many HMACs. `truncate(algorithm, key_state, first_counter, count, out)` writes, for counters
+// first_counter
 // .. first_counter + count - 1, the 31-bit dynamically truncated value (RFC 4226 section 5.3) to out[0 .. count-1].
 struct HmacKernel {
   const char* name;

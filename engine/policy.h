@@ -10,10 +10,10 @@
 namespace watchword::engine {
 
 struct Lockout {
-  unsigned failures = 10;            // consecutive failures that begin to delay
-  std::uint32_t delay_s_min = 1;     // first delay; doubles with each further failure
+  unsigned failures = 10;         // consecutive failures that begin to delay
+  std::uint32_t delay_s_min = 1;  // first delay; doubles with each further failure
   std::uint32_t delay_s_max = 1800;
-  unsigned hard_failures = 100;      // NIST SP 800-63B: no more than 100 consecutive failures
+  unsigned hard_failures = 100;  // NIST SP 800-63B: no more than 100 consecutive failures
   bool operator==(const Lockout&) const = default;
 };
 
@@ -23,15 +23,15 @@ enum class Prompt : std::uint8_t { always, never };
 
 struct Policy {
   SelfRegistration self_registration = SelfRegistration::allowed;
-  unsigned max_devices_per_user = 8;         // 1 to 8
+  unsigned max_devices_per_user = 8;  // 1 to 8
   NoDeviceAction no_device_action = NoDeviceAction::register_device;
   Prompt prompt = Prompt::always;
-  std::string issuer = "Watchword";          // 1 to 64 characters, no colon (Key URI format)
+  std::string issuer = "Watchword";  // 1 to 64 characters, no colon (Key URI format)
   OtpParameters defaults;
-  unsigned window_steps = 1;                 // each way around now + drift, 0 to 10
-  unsigned registration_window_steps = 1;    // 0 to 10
-  unsigned max_drift_steps = 10;             // 0 to 100; also how far a resync looks
-  std::uint32_t pending_expires_s = 600;     // 60 to 86,400
+  unsigned window_steps = 1;               // each way around now + drift, 0 to 10
+  unsigned registration_window_steps = 1;  // 0 to 10
+  unsigned max_drift_steps = 10;           // 0 to 100; also how far a resync looks
+  std::uint32_t pending_expires_s = 600;   // 60 to 86,400
   Lockout lockout;
   bool operator==(const Policy&) const = default;
 };

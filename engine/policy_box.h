@@ -1,5 +1,5 @@
-// The one published policy. Readers hold a reference inside a directory read scope only; a replaced policy is freed after the
-// last such scope has ended.
+// The one published policy. Readers hold a reference inside a directory read scope only; a replaced policy is freed after
+// the last such scope has ended.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// People and their devices, at leisure: every call may block on the store and belongs on a worker thread. Two calls about one user
-// never interleave; two about different users hardly ever wait for each other.
+// People and their devices, at leisure: every call may block on the store and belongs on a worker thread. Two calls about
+// one user never interleave; two about different users hardly ever wait for each other.
 #pragma once
 
 #include <array>
@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include <tl/expected.hpp>
@@ -25,17 +26,17 @@ namespace watchword::engine {
 enum class Refusal : std::uint8_t {
   user_not_found,
   device_not_found,
-  name_taken,           // another device of the user has the name
-  device_limit,         // as many active devices as policy allows
-  not_pending,          // confirm or picture of a device that is active already
-  not_active,           // resync, enable... of a pending device
-  expired,              // the pending registration ran out, by time or by wrong codes
+  name_taken,    // another device of the user has the name
+  device_limit,  // as many active devices as policy allows
+  not_pending,   // confirm or picture of a device that is active already
+  not_active,    // resync, enable... of a pending device
+  expired,       // the pending registration ran out, by time or by wrong codes
   secret_too_short,
   secret_too_long,
-  secret_registered,    // the user has a device with this very secret
+  secret_registered,  // the user has a device with this very secret
   bad_parameters,
-  code_length,          // not the device's number of digits
-  store_unavailable,    // nothing happened, or it is unknown whether: 503
+  code_length,        // not the device's number of digits
+  store_unavailable,  // nothing happened, or it is unknown whether: 503
 };
 std::string_view to_string(Refusal refusal);
 
@@ -43,11 +44,11 @@ template <class T>
 using Answer = tl::expected<T, Refusal>;
 
 struct NewDevice {
-  std::string name;                           // valid_device_name()
-  std::optional<Algorithm> algorithm;         // policy's default where absent
+  std::string name;                    // valid_device_name()
+  std::optional<Algorithm> algorithm;  // policy's default where absent
   std::optional<std::uint8_t> digits;
   std::optional<std::uint16_t> period_s;
-  std::optional<SecretBytes> secret;          // made where absent
+  std::optional<SecretBytes> secret;  // made where absent
 };
 
 // A device without its secret.
@@ -59,8 +60,8 @@ struct DeviceView {
   bool enabled = true;
   std::int64_t created_at_s = 0;
   std::int64_t confirmed_at_s = 0;
-  std::int64_t expires_at_s = 0;     // pending only
-  std::int64_t last_used_at_s = 0;   // begin of the step last accepted; 0: never
+  std::int64_t expires_at_s = 0;    // pending only
+  std::int64_t last_used_at_s = 0;  // begin of the step last accepted; 0: never
   int drift_steps = 0;
 };
 
@@ -106,8 +107,8 @@ struct ImportRow {
   OtpParameters parameters;
 };
 
-// Wrong codes after which a pending registration is void: it has a budget of its own, so that mistyping does not lock out the
-// devices that a person has.
+// Wrong codes after which a pending registration is void: it has a budget of its own, so that mistyping does not lock out
+// the devices that a person has.
 inline constexpr std::uint8_t failed_confirmations_max = 10;
 // Pending registrations kept for a user; a further one replaces the oldest.
 inline constexpr std::size_t pending_devices_max = 8;
@@ -132,9 +133,17 @@ class Registrar {
   bool load(std::string_view user);
 
  private:
-  struct UserLock;
-  std::mutex& stripe(std::string_view user);
-  // ... see registrar.cc
+  // A user's row with the lock that keeps it still: read, change, write durably, publish.
+  std::unique_lock<std::mutex> lock(std::string_view user);
+  std::optional<LoadedUser> find(std::string_view user);
+  Outcome write(LoadedUser& user, Change change);
+  DeviceView view(const LoadedUser& user, std::size_t device, UnixMillis now);
+  UserView view(const LoadedUser& user, UnixMillis now);
+  void freshen(LoadedUser& user);
+  Answer<Confirmation> refuse_confirmation(LoadedUser& user, std::size_t at, Code code, UnixMillis now);
+  Change retirement(const DeviceRecord& device, const CellValue& last, UnixMillis now);
+  std::int64_t retired_step(const DeviceRecord& device);
+
   Store& store_;
   Committer& committer_;
   Directory& directory_;

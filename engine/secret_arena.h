@@ -1,5 +1,5 @@
-// Memory for blocks that hold key states: locked pages that core dumps leave out, wiped when freed. Not thread-safe: its owner
-// (one shard of the directory) holds a lock around every call.
+// Memory for blocks that hold key states: locked pages that core dumps leave out, wiped when freed. Not thread-safe: its
+// owner (one shard of the directory) holds a lock around every call.
 #pragma once
 
 #include <array>

@@ -1,7 +1,8 @@
 // What the engine asks of a store. Implementations live in storage/; this header knows none of them.
 //
-// Two kinds of data. *Registrations*: one row a user with all devices, large, rarely written. *Cells*: one replay word a device
-// and one throttle word a user, 16 bytes each, written all the time. Both become durable through advance(), in one order.
+// Two kinds of data. *Registrations*: one row a user with all devices, large, rarely written. *Cells*: one replay word a
+// device and one throttle word a user, 16 bytes each, written all the time. Both become durable through advance(), in one
+// order.
 #pragma once
 
 #include <compare>
@@ -32,7 +33,8 @@ struct CellKey {
   std::uint32_t slot = throttle_slot;
   auto operator<=>(const CellKey&) const = default;
 };
-// `word` is a ReplayWord (slot >= 1) or a ThrottleWord (slot 0), never frozen. `receipt` tags the request that made it; 0: none.
+// `word` is a ReplayWord (slot >= 1) or a ThrottleWord (slot 0), never frozen. `receipt` tags the request that made it; 0:
+// none.
 struct CellValue {
   std::uint64_t word = 0;
   std::uint64_t receipt = 0;

@@ -14,10 +14,10 @@
 namespace watchword::engine {
 
 struct VerifyRequest {
-  std::string_view user;             // valid_user()
+  std::string_view user;  // valid_user()
   Code code;
-  std::optional<DeviceId> device;    // only this device
-  std::uint64_t receipt = 0;         // receipt_tag() of the request's request_id; 0: none
+  std::optional<DeviceId> device;  // only this device
+  std::uint64_t receipt = 0;       // receipt_tag() of the request's request_id; 0: none
 };
 
 enum class Result : std::uint8_t { accepted, rejected, replayed, locked, no_device };
@@ -54,7 +54,8 @@ class Verifier {
   // committer.kick() after a batch of calls. `ticket` is used only when await_commit is answered.
   Next verify(const VerifyRequest& request, UnixMillis now, Producer& producer, Ticket& ticket, Verdict& verdict) noexcept;
 
-  // Codes of steps that ended at or before this moment plus one window are refused as replayed (see Fence in docs/architecture.md).
+  // Codes of steps that ended at or before this moment plus one window are refused as replayed (see Fence in
+  // docs/architecture.md).
   void fence_until(UnixMillis moment) noexcept { fence_ms_.store(moment.value, std::memory_order_relaxed); }
 
  private:

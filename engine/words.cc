@@ -14,7 +14,9 @@ constexpr std::uint32_t version_mask = 0xfffff;
 constexpr unsigned failures_counted_max = 0x7f;
 constexpr std::int64_t deciseconds_max = (std::int64_t{1} << 36) - 1;
 
-std::int64_t deciseconds(UnixMillis now) { return now.value / 100; }
+std::int64_t deciseconds(UnixMillis now) {
+  return now.value / 100;
+}
 
 int clamp_quarters(std::int64_t quarters, int max_drift_steps) {
   const std::int64_t limit = std::min<std::int64_t>(drift_quarters_max, std::int64_t{4} * max_drift_steps);
@@ -61,7 +63,9 @@ std::optional<ReplayWord> resync(ReplayWord word, std::int64_t second_step, std:
   return ReplayWord::make(second_step, clamp_quarters(4 * drift, max_drift_steps));
 }
 
-ReplayWord newer(ReplayWord a, ReplayWord b) { return a.last_step() > b.last_step() ? a : b; }
+ReplayWord newer(ReplayWord a, ReplayWord b) {
+  return a.last_step() > b.last_step() ? a : b;
+}
 
 ThrottleWord ThrottleWord::make(unsigned failures, std::int64_t locked_until_ds, std::uint32_t version) {
   const std::uint64_t until = static_cast<std::uint64_t>(std::clamp<std::int64_t>(locked_until_ds, 0, deciseconds_max));
@@ -91,7 +95,9 @@ ThrottleWord refund(ThrottleWord word, ThrottleWord charged) {
   return ThrottleWord::make(failures, until, word.version() + 1);
 }
 
-ThrottleWord clear(ThrottleWord word) { return ThrottleWord::make(0, 0, word.version() + 1); }
+ThrottleWord clear(ThrottleWord word) {
+  return ThrottleWord::make(0, 0, word.version() + 1);
+}
 
 ThrottleWord newer(ThrottleWord a, ThrottleWord b) {
   const std::uint32_t ahead = (a.version() - b.version()) & version_mask;

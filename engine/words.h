@@ -1,5 +1,5 @@
-// The two words that decide everything, and their pure transitions: word -> word or refusal. Memory, folding and recovery use
-// these functions and no others, so a rule is written once.
+// The two words that decide everything, and their pure transitions: word -> word or refusal. Memory, folding and recovery
+// use these functions and no others, so a rule is written once.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +34,12 @@ struct ReplayWord {
 
 inline constexpr int drift_quarters_max = 2047;
 
-// Accepting `step` at a time when the clock shows `now_step`. Refused (nullopt) when the step is not after the last one: replayed.
-// The drift moves half way towards what was seen, at least a quarter step, never beyond `max_drift_steps`.
+// Accepting `step` at a time when the clock shows `now_step`. Refused (nullopt) when the step is not after the last one:
+// replayed. The drift moves half way towards what was seen, at least a quarter step, never beyond `max_drift_steps`.
 std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, std::int64_t now_step, int max_drift_steps);
 
-// Resynchronisation: two consecutive steps were proven, `second_step` is consumed and the drift set outright. Refused when the
-// first of them is not after the last accepted one, or the drift is beyond the limit.
+// Resynchronisation: two consecutive steps were proven, `second_step` is consumed and the drift set outright. Refused when
+// the first of them is not after the last accepted one, or the drift is beyond the limit.
 std::optional<ReplayWord> resync(ReplayWord word, std::int64_t second_step, std::int64_t now_step, int max_drift_steps);
 
 // Of two values of one replay word, the one that came later. A step never goes back, so the greater step wins.
@@ -63,7 +63,7 @@ struct ThrottleWord {
 };
 
 struct Lock {
-  bool hard = false;             // no time lifts it
+  bool hard = false;                // no time lifts it
   std::uint32_t retry_after_s = 0;  // at least 1 unless hard
 };
 // Whether the word refuses attempts at `now`.

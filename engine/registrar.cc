@@ -1,0 +1,303 @@
+#include "engine/registrar.h"
+
+#include <algorithm>
+
+#include "engine/otpauth_uri.h"
+#include "engine/words.h"
+
+namespace watchword::engine {
+namespace {
+
+bool expired(const DeviceRecord& device, UnixMillis now) {
+  return device.status == DeviceStatus::pending &&
+         (device.expires_at_s <= now.seconds() || device.failed_confirmations >= failed_confirmations_max);
+}
+
+std::size_t count(const UserRecord& record, DeviceStatus status) {
+  return static_cast<std::size_t>(std::count_if(record.devices.begin(), record.devices.end(),
+                                                [&](const DeviceRecord& device) { return device.status == status; }));
+}
+
+void drop(LoadedUser& user, std::size_t at) {
+  user.record.devices.erase(user.record.devices.begin() + static_cast<std::ptrdiff_t>(at));
+  user.replay.erase(user.replay.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+// What is dead anyway goes with the next write.
+void drop_expired(LoadedUser& user, UnixMillis now) {
+  for (std::size_t i = user.record.devices.size(); i-- > 0;) {
+    if (expired(user.record.devices[i], now)) drop(user, i);
+  }
+}
+
+void drop_oldest_pending(LoadedUser& user) {
+  while (count(user.record, DeviceStatus::pending) >= pending_devices_max) {
+    for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
+      if (user.record.devices[i].status != DeviceStatus::pending) continue;
+      drop(user, i);
+      break;
+    }
+  }
+}
+
+bool name_in_use(const UserRecord& record, std::string_view name, DeviceId except, UnixMillis now) {
+  return std::any_of(record.devices.begin(), record.devices.end(), [&](const DeviceRecord& device) {
+    return device.id != except && device.name == name && !expired(device, now);
+  });
+}
+
+DeviceId new_device_id(const UserRecord& record) {
+  for (;;) {
+    const DeviceId id{random_nonzero_u64()};
+    if (std::none_of(record.devices.begin(), record.devices.end(), [&](const auto& device) { return device.id == id; })) {
+      return id;
+    }
+  }
+}
+
+OtpParameters parameters_of(const NewDevice& device, const Policy& policy) {
+  return {.algorithm = device.algorithm.value_or(policy.defaults.algorithm),
+          .digits = device.digits.value_or(policy.defaults.digits),
+          .period_s = device.period_s.value_or(policy.defaults.period_s)};
+}
+
+std::string uri_of(const std::string& user, const DeviceRecord& device, const std::string& issuer) {
+  return make_otpauth_uri({.issuer = issuer, .account = user, .secret = device.secret, .parameters = device.parameters});
+}
+
+}  // namespace
+
+std::string_view to_string(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::user_not_found:
+      return "user_not_found";
+    case Refusal::device_not_found:
+      return "device_not_found";
+    case Refusal::name_taken:
+      return "name_taken";
+    case Refusal::device_limit:
+      return "device_limit";
+    case Refusal::not_pending:
+      return "not_pending";
+    case Refusal::not_active:
+      return "not_active";
+    case Refusal::expired:
+      return "expired";
+    case Refusal::secret_too_short:
+      return "secret_too_short";
+    case Refusal::secret_too_long:
+      return "secret_too_long";
+    case Refusal::secret_registered:
+      return "secret_registered";
+    case Refusal::bad_parameters:
+      return "bad_parameters";
+    case Refusal::code_length:
+      return "code_length";
+    case Refusal::store_unavailable:
+      return "store_unavailable";
+  }
+  return "unknown";
+}
+
+Registrar::Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel)
+    : store_(store), committer_(committer), directory_(directory), policy_(policy), kernel_(kernel) {}
+
+std::unique_lock<std::mutex> Registrar::lock(std::string_view user) {
+  return std::unique_lock(stripes_[(hash_user(user) >> 8) % stripes_.size()]);
+}
+
+std::optional<LoadedUser> Registrar::find(std::string_view user) {
+  std::optional<LoadedUser> loaded = store_.load(user);
+  if (loaded) {
+    loaded->replay.resize(loaded->record.devices.size());
+    freshen(*loaded);
+  }
+  return loaded;
+}
+
+// Memory knows what the store does not hold yet.
+void Registrar::freshen(LoadedUser& user) {
+  const ReadScope scope;
+  ResidentUser* const resident = directory_.find(user.record.user, hash_user(user.record.user));
+  if (resident == nullptr || resident->number != user.record.number.value) return;
+  const auto thaw = [](CellValue value) { return CellValue{value.word & ~ReplayWord::frozen_bit, value.receipt}; };
+  user.throttle = newer(throttle_slot, user.throttle, thaw(resident->throttle.load()));
+  for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
+    for (std::size_t k = 0; k < resident->device_count; ++k) {
+      ResidentDevice& device = resident->devices()[k];
+      if (device.id != user.record.devices[i].id.value) continue;
+      user.replay[i] = newer(device.slot, user.replay[i], thaw(device.replay.load()));
+    }
+  }
+}
+
+// The row and what goes with it become durable together; then, and only then, memory follows.
+Outcome Registrar::write(LoadedUser& user, Change change) {
+  ++user.record.version;
+  change.put_users.push_back(user.record);
+  const Outcome outcome = committer_.commit(change);
+  if (outcome == Outcome::durable) directory_.put(user);
+  return outcome;
+}
+
+DeviceView Registrar::view(const LoadedUser& user, std::size_t at, UnixMillis) {
+  const DeviceRecord& device = user.record.devices[at];
+  const ReplayWord word{user.replay[at].word};
+  return {.id = device.id,
+          .name = device.name,
+          .parameters = device.parameters,
+          .status = device.status,
+          .enabled = device.enabled,
+          .created_at_s = device.created_at_s,
+          .confirmed_at_s = device.confirmed_at_s,
+          .expires_at_s = device.status == DeviceStatus::pending ? device.expires_at_s : 0,
+          .last_used_at_s = word.used() ? word.last_step() * device.parameters.period_s : 0,
+          .drift_steps = word.drift_steps()};
+}
+
+UserView Registrar::view(const LoadedUser& user, UnixMillis now) {
+  UserView view;
+  view.user = user.record.user;
+  view.created_at_s = user.record.created_at_s;
+  view.version = user.record.version;
+  const ThrottleWord throttle{user.throttle.word};
+  view.failures = throttle.failures();
+  if (const std::optional<Lock> lock = engine::locked(throttle, now, policy_.copy().lockout)) {
+    view.locked = true;
+    view.hard_locked = lock->hard;
+    view.retry_after_s = lock->retry_after_s;
+  }
+  for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
+    if (!expired(user.record.devices[i], now)) view.devices.push_back(this->view(user, i, now));
+  }
+  return view;
+}
+
+Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice& wanted, UnixMillis now) {
+  const Policy policy = policy_.copy();
+  const OtpParameters parameters = parameters_of(wanted, policy);
+  if (!valid(parameters)) return tl::unexpected(Refusal::bad_parameters);
+  if (wanted.secret && wanted.secret->size() < secret_bytes_min) return tl::unexpected(Refusal::secret_too_short);
+  if (wanted.secret && wanted.secret->size() > secret_bytes_max) return tl::unexpected(Refusal::secret_too_long);
+
+  const auto held = lock(name.text());
+  std::optional<LoadedUser> user = find(name.text());
+  if (!user) {
+    user.emplace();
+    user->record.user = name.text();
+    user->record.number = store_.allocate_number(name.text());
+    user->record.created_at_s = now.seconds();
+  }
+  drop_expired(*user, now);
+  if (name_in_use(user->record, wanted.name, {}, now)) return tl::unexpected(Refusal::name_taken);
+  if (count(user->record, DeviceStatus::active) >= policy.max_devices_per_user) {
+    return tl::unexpected(Refusal::device_limit);
+  }
+  if (wanted.secret) {
+    for (const DeviceRecord& device : user->record.devices) {
+      if (device.secret.bytes() == wanted.secret->bytes()) return tl::unexpected(Refusal::secret_registered);
+    }
+  }
+  drop_oldest_pending(*user);
+
+  DeviceRecord device;
+  device.id = new_device_id(user->record);
+  device.slot = user->record.next_slot++;
+  device.name = wanted.name;
+  device.parameters = parameters;
+  device.created_at_s = now.seconds();
+  device.expires_at_s = now.seconds() + policy.pending_expires_s;
+  device.secret = wanted.secret ? *wanted.secret : SecretBytes::random(made_secret_bytes(parameters.algorithm));
+  user->record.devices.push_back(device);
+  user->replay.emplace_back();
+  if (write(*user, {}) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  return BegunRegistration{.device = view(*user, user->record.devices.size() - 1, now),
+                           .secret = device.secret,
+                           .otpauth_uri = uri_of(name.text(), device, policy.issuer)};
+}
+
+namespace {
+
+// Position of the device in the row, with the refusals that every call about one device shares.
+Answer<std::size_t> position(const std::optional<LoadedUser>& user, DeviceId id) {
+  if (!user) return tl::unexpected(Refusal::user_not_found);
+  const auto& devices = user->record.devices;
+  const auto at = std::find_if(devices.begin(), devices.end(), [&](const auto& device) { return device.id == id; });
+  if (at == devices.end()) return tl::unexpected(Refusal::device_not_found);
+  return static_cast<std::size_t>(at - devices.begin());
+}
+
+}  // namespace
+
+Answer<std::string> Registrar::pending_uri(const UserName& name, DeviceId id, UnixMillis now) {
+  const auto held = lock(name.text());
+  const std::optional<LoadedUser> user = find(name.text());
+  const Answer<std::size_t> at = position(user, id);
+  if (!at) return tl::unexpected(at.error());
+  const DeviceRecord& device = user->record.devices[*at];
+  if (device.status != DeviceStatus::pending) return tl::unexpected(Refusal::not_pending);
+  if (expired(device, now)) return tl::unexpected(Refusal::expired);
+  return uri_of(name.text(), device, policy_.copy().issuer);
+}
+
+Answer<UserView> Registrar::get(const UserName& name, UnixMillis now) {
+  const auto held = lock(name.text());
+  const std::optional<LoadedUser> user = find(name.text());
+  if (!user) return tl::unexpected(Refusal::user_not_found);
+  return view(*user, now);
+}
+
+Answer<DeviceView> Registrar::patch(const UserName& name, DeviceId id, const DevicePatch& patch, UnixMillis now) {
+  const auto held = lock(name.text());
+  std::optional<LoadedUser> user = find(name.text());
+  const Answer<std::size_t> at = position(user, id);
+  if (!at) return tl::unexpected(at.error());
+  DeviceRecord& device = user->record.devices[*at];
+  if (expired(device, now)) return tl::unexpected(Refusal::expired);
+  if (patch.enabled && device.status != DeviceStatus::active) return tl::unexpected(Refusal::not_active);
+  if (patch.name && name_in_use(user->record, *patch.name, id, now)) return tl::unexpected(Refusal::name_taken);
+  if (patch.name) device.name = *patch.name;
+  if (patch.enabled) device.enabled = *patch.enabled;
+  if (write(*user, {}) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  return view(*user, *at, now);
+}
+
+Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, UnixMillis now) {
+  const auto held = lock(name.text());
+  std::optional<LoadedUser> user = find(name.text());
+  const Answer<std::size_t> at = position(user, id);
+  if (!at) return tl::unexpected(at.error());
+  const DeviceRecord device = user->record.devices[*at];
+  Change change = retirement(device, user->replay[*at], now);
+  change.erase_cells.push_back({user->record.number, device.slot});
+  drop(*user, *at);
+  if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  return std::monostate{};
+}
+
+Answer<std::monostate> Registrar::remove_user(const UserName& name, UnixMillis now) {
+  const auto held = lock(name.text());
+  const std::optional<LoadedUser> user = find(name.text());
+  if (!user) return tl::unexpected(Refusal::user_not_found);
+  Change change;
+  for (std::size_t i = 0; i < user->record.devices.size(); ++i) {
+    Change retired = retirement(user->record.devices[i], user->replay[i], now);
+    std::move(retired.put_documents.begin(), retired.put_documents.end(), std::back_inserter(change.put_documents));
+  }
+  change.erase_users.emplace_back(name.text(), user->record.number);
+  if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  directory_.erase(name.text());
+  return std::monostate{};
+}
+
+bool Registrar::load(std::string_view name) {
+  const auto held = lock(name);
+  if (directory_.resident(name)) return true;
+  std::optional<LoadedUser> user = store_.load(name);
+  if (!user) return false;
+  user->replay.resize(user->record.devices.size());
+  directory_.put(*user);
+  return true;
+}
+
+}  // namespace watchword::engine

@@ -1,0 +1,265 @@
+// The registrar's calls that look at codes: confirmation, resynchronisation, unlocking, and the memory of retired secrets.
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/registrar.h"
+#include "engine/words.h"
+
+namespace watchword::engine {
+namespace {
+
+// "Your phone's clock is 2 minutes behind": how far a wrong confirmation looks for a moment that explains it.
+constexpr std::int64_t clock_help_s = 3600;
+constexpr std::string_view retired_prefix = "retired-secret/";
+
+// Codes of the steps first .. first + count - 1 as numbers.
+std::vector<std::uint32_t> codes(const HmacKernel& kernel, const DeviceRecord& device, std::int64_t first,
+                                 std::size_t count) {
+  alignas(8) std::uint8_t state[key_state_bytes_max];
+  derive_key_state(device.parameters.algorithm, device.secret.bytes(), state);
+  std::vector<std::uint32_t> values(count);
+  kernel.truncate(device.parameters.algorithm, state, static_cast<std::uint64_t>(first), count, values.data());
+  OPENSSL_cleanse(state, sizeof state);
+  const std::uint32_t modulus = code_modulus(device.parameters.digits);
+  for (std::uint32_t& value : values) value %= modulus;
+  return values;
+}
+
+struct Window {
+  std::int64_t first;
+  std::size_t count;
+};
+Window around(std::int64_t centre, std::int64_t steps) {
+  const std::int64_t first = std::max<std::int64_t>(0, centre - steps);
+  return {first, static_cast<std::size_t>(std::max<std::int64_t>(0, centre + steps - first) + 1)};
+}
+
+// Name of the note that a secret was in use: a keyed hash, which tells nothing about the secret.
+std::string retired_name(const SecretBytes& hash_key, const SecretBytes& secret) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int bytes = 0;
+  HMAC(EVP_sha256(), hash_key.data(), static_cast<int>(hash_key.size()), secret.data(), secret.size(), digest, &bytes);
+  std::string name(retired_prefix);
+  constexpr std::string_view hex = "0123456789abcdef";
+  for (unsigned int i = 0; i < 16; ++i) {
+    name += hex[digest[i] >> 4];
+    name += hex[digest[i] & 15];
+  }
+  return name;
+}
+
+struct Retired {
+  std::int64_t last_step = -1;
+  std::int64_t forget_at_s = 0;
+};
+std::string write_retired(const Retired& retired) {
+  return std::to_string(retired.last_step) + " " + std::to_string(retired.forget_at_s);
+}
+Retired read_retired(std::string_view text) {
+  Retired retired;
+  const char* const end = text.data() + text.size();
+  const auto step = std::from_chars(text.data(), end, retired.last_step);
+  if (step.ec == std::errc{} && step.ptr != end) std::from_chars(step.ptr + 1, end, retired.forget_at_s);
+  return retired;
+}
+
+}  // namespace
+
+// A secret that is removed and registered again must not bring its used codes back to life: its last step is kept as long as
+// a window could still hold it. Notes that have served their time go with the next removal.
+Change Registrar::retirement(const DeviceRecord& device, const CellValue& last, UnixMillis now) {
+  Change change;
+  for (const auto& [name, text] : store_.documents(retired_prefix)) {
+    if (read_retired(text).forget_at_s < now.seconds()) change.erase_documents.push_back(name);
+  }
+  const ReplayWord word{last.word};
+  if (!word.used()) return change;
+  const std::int64_t steps_kept = 2 * static_cast<std::int64_t>(window_steps_max + drift_steps_max);
+  const Retired retired{word.last_step(), (word.last_step() + steps_kept) * device.parameters.period_s};
+  change.put_documents.emplace_back(retired_name(store_.hash_key(), device.secret), write_retired(retired));
+  return change;
+}
+
+std::int64_t Registrar::retired_step(const DeviceRecord& device) {
+  const std::optional<std::string> text = store_.document(retired_name(store_.hash_key(), device.secret));
+  return text ? read_retired(*text).last_step : -1;
+}
+
+Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code code, UnixMillis now) {
+  const Policy policy = policy_.copy();
+  const auto held = lock(name.text());
+  std::optional<LoadedUser> user = find(name.text());
+  if (!user) return tl::unexpected(Refusal::user_not_found);
+  auto& devices = user->record.devices;
+  const auto found = std::find_if(devices.begin(), devices.end(), [&](const auto& device) { return device.id == id; });
+  if (found == devices.end()) return tl::unexpected(Refusal::device_not_found);
+  const auto at = static_cast<std::size_t>(found - devices.begin());
+  DeviceRecord& device = *found;
+  if (device.status != DeviceStatus::pending) return tl::unexpected(Refusal::not_pending);
+  if (device.expires_at_s <= now.seconds() || device.failed_confirmations >= failed_confirmations_max) {
+    return tl::unexpected(Refusal::expired);
+  }
+  if (code.digits != device.parameters.digits) return tl::unexpected(Refusal::code_length);
+  const auto active = std::count_if(devices.begin(), devices.end(),
+                                    [](const DeviceRecord& other) { return other.status == DeviceStatus::active; });
+  if (static_cast<unsigned>(active) >= policy.max_devices_per_user) return tl::unexpected(Refusal::device_limit);
+
+  const std::int64_t now_step = step_at(now, device.parameters.period_s);
+  const Window window = around(now_step, policy.registration_window_steps);
+  const std::vector<std::uint32_t> values = codes(kernel_, device, window.first, window.count);
+  std::int64_t match = -1;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] == code.value) match = window.first + static_cast<std::int64_t>(i);
+  }
+  if (match < 0 || match <= retired_step(device)) return refuse_confirmation(*user, at, code, now);
+
+  const std::optional<ReplayWord> word =
+      accept_step(ReplayWord{}, match, now_step, static_cast<int>(policy.max_drift_steps));
+  device.status = DeviceStatus::active;
+  device.enabled = true;
+  device.confirmed_at_s = now.seconds();
+  device.expires_at_s = 0;
+  device.failed_confirmations = 0;
+  user->replay[at] = {word->bits, 0};
+  Change change;
+  // The code that confirmed is used up in the same write that makes the device.
+  change.cells.push_back({{user->record.number, device.slot}, user->replay[at]});
+  if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  return Confirmation{.accepted = true, .clock_offset_s = std::nullopt, .device = view(*user, at, now)};
+}
+
+Answer<Confirmation> Registrar::refuse_confirmation(LoadedUser& user, std::size_t at, Code code, UnixMillis now) {
+  DeviceRecord& device = user.record.devices[at];
+  ++device.failed_confirmations;
+  const std::int64_t period_s = device.parameters.period_s;
+  const std::int64_t now_step = step_at(now, device.parameters.period_s);
+  const Window window = around(now_step, clock_help_s / period_s);
+  const std::vector<std::uint32_t> values = codes(kernel_, device, window.first, window.count);
+  const std::int64_t usual = policy_.copy().registration_window_steps;
+  std::optional<std::int64_t> offset_s;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::int64_t offset = window.first + static_cast<std::int64_t>(i) - now_step;
+    if (values[i] != code.value || std::abs(offset) <= usual) continue;
+    if (!offset_s || std::abs(offset * period_s) < std::abs(*offset_s)) offset_s = offset * period_s;
+  }
+  Confirmation refused{.accepted = false, .clock_offset_s = offset_s, .device = view(user, at, now)};
+  if (write(user, {}) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  return refused;
+}
+
+namespace {
+
+// Applies `step` (ThrottleWord -> optional ThrottleWord) to the resident word; nullopt where step refuses or nobody is
+// resident.
+template <class Step>
+std::optional<ThrottleWord> change_throttle(Directory& directory, std::string_view user, Step step) {
+  const ReadScope scope;
+  for (;;) {
+    ResidentUser* const resident = directory.find(user, hash_user(user));
+    if (resident == nullptr) return std::nullopt;
+    std::uint64_t word = resident->throttle.word();
+    if (!ThrottleWord{word}.frozen()) {
+      const std::optional<ThrottleWord> next = step(ThrottleWord{word});
+      if (!next) return std::nullopt;
+      if (resident->throttle.exchange_word(word, next->bits)) return next;
+    }
+    sched_yield();
+  }
+}
+
+}  // namespace
+
+Answer<UserView> Registrar::unlock(const UserName& name, UnixMillis now) {
+  const auto held = lock(name.text());
+  std::optional<LoadedUser> user = find(name.text());
+  if (!user) return tl::unexpected(Refusal::user_not_found);
+  if (!directory_.resident(name.text())) directory_.put(*user);
+  const std::optional<ThrottleWord> word =
+      change_throttle(directory_, name.text(), [](ThrottleWord old) { return std::optional(clear(old)); });
+  if (!word) return tl::unexpected(Refusal::store_unavailable);
+  user->throttle = {word->bits, 0};
+  Change change;
+  change.cells.push_back({{user->record.number, throttle_slot}, user->throttle});
+  if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  return view(*user, now);
+}
+
+Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1, Code code2, UnixMillis now) {
+  const Policy policy = policy_.copy();
+  const auto held = lock(name.text());
+  std::optional<LoadedUser> user = find(name.text());
+  if (!user) return tl::unexpected(Refusal::user_not_found);
+  auto& devices = user->record.devices;
+  const auto found = std::find_if(devices.begin(), devices.end(), [&](const auto& device) { return device.id == id; });
+  if (found == devices.end()) return tl::unexpected(Refusal::device_not_found);
+  const auto at = static_cast<std::size_t>(found - devices.begin());
+  if (found->status != DeviceStatus::active || !found->enabled) return tl::unexpected(Refusal::not_active);
+  if (code1.digits != found->parameters.digits || code2.digits != found->parameters.digits) {
+    return tl::unexpected(Refusal::code_length);
+  }
+  if (!store_.writable()) return tl::unexpected(Refusal::store_unavailable);
+  if (!directory_.resident(name.text())) directory_.put(*user);
+
+  // Two codes, one guess, and it is charged like any other.
+  const std::optional<ThrottleWord> charged =
+      change_throttle(directory_, name.text(), [&](ThrottleWord word) { return charge(word, now, policy.lockout); });
+  if (!charged) {
+    freshen(*user);
+    const Lock lock = locked(ThrottleWord{user->throttle.word}, now, policy.lockout).value_or(Lock{});
+    return Resynced{Resynced::Kind::locked, 0, lock.retry_after_s, view(*user, at, now)};
+  }
+
+  const std::int64_t now_step = step_at(now, found->parameters.period_s);
+  const Window window = around(now_step, static_cast<std::int64_t>(policy.max_drift_steps) + 1);
+  const std::vector<std::uint32_t> values = codes(kernel_, *found, window.first, window.count);
+  std::int64_t second_step = -1;
+  for (std::size_t i = 0; i + 1 < values.size(); ++i) {
+    if (values[i] == code1.value && values[i + 1] == code2.value)
+      second_step = window.first + static_cast<std::int64_t>(i) + 1;
+  }
+  const bool in_range =
+      second_step >= 0 && std::abs(second_step - now_step) <= static_cast<std::int64_t>(policy.max_drift_steps);
+
+  Resynced answer{Resynced::Kind::rejected, 0, 0, {}};
+  Change change;
+  ThrottleWord throttle = *charged;
+  if (in_range) {
+    answer.kind = Resynced::Kind::replayed;
+    const ReadScope scope;
+    // The stripe is held, so nobody replaces the block: the word cannot be frozen here.
+    ResidentUser* const resident = directory_.find(name.text(), hash_user(name.text()));
+    for (std::size_t i = 0; resident != nullptr && i < resident->device_count; ++i) {
+      ResidentDevice& device = resident->devices()[i];
+      if (device.id != id.value) continue;
+      for (;;) {
+        const CellValue old = device.replay.load();
+        const auto next =
+            engine::resync(ReplayWord{old.word}, second_step, now_step, static_cast<int>(policy.max_drift_steps));
+        if (!next) break;
+        if (!device.replay.exchange(old, {next->bits, 0})) continue;
+        answer.kind = Resynced::Kind::accepted;
+        answer.drift_steps = next->drift_steps();
+        change.cells.push_back({{user->record.number, device.slot}, {next->bits, 0}});
+        user->replay[at] = {next->bits, 0};
+        break;
+      }
+    }
+  }
+  if (answer.kind != Resynced::Kind::rejected) {
+    const bool accepted = answer.kind == Resynced::Kind::accepted;
+    throttle = change_throttle(directory_, name.text(), [&](ThrottleWord word) {
+                 return std::optional(accepted ? clear(word) : refund(word, *charged));
+               }).value_or(throttle);
+  }
+  change.cells.push_back({{user->record.number, throttle_slot}, {throttle.bits, 0}});
+  if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  if (const auto lock = locked(throttle, now, policy.lockout)) answer.retry_after_s = lock->retry_after_s;
+  answer.device = view(*user, at, now);
+  return answer;
+}
+
+}  // namespace watchword::engine
