@@ -8,7 +8,9 @@ namespace watchword::engine {
 
 PolicyBox::PolicyBox(Policy policy) : policy_(new Policy(std::move(policy))) {}
 
-PolicyBox::~PolicyBox() { delete policy_.load(std::memory_order_acquire); }
+PolicyBox::~PolicyBox() {
+  delete policy_.load(std::memory_order_acquire);
+}
 
 Policy PolicyBox::copy() const {
   const ReadScope scope;

@@ -1,0 +1,132 @@
+#include "engine/directory.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "engine/words.h"
+
+namespace watchword::engine {
+namespace {
+
+LoadedUser person(const std::string& name, std::uint64_t number, unsigned devices = 1) {
+  LoadedUser user;
+  user.record.user = name;
+  user.record.number = {number};
+  for (unsigned i = 0; i < devices; ++i) {
+    DeviceRecord device;
+    device.id = {number * 16 + i + 1};
+    device.slot = i + 1;
+    device.name = "phone " + std::to_string(i);
+    device.status = DeviceStatus::active;
+    device.secret = SecretBytes(std::vector<std::uint8_t>(20, static_cast<std::uint8_t>(i + 1)));
+    user.record.devices.push_back(std::move(device));
+    user.replay.emplace_back();
+  }
+  return user;
+}
+
+TEST(Directory, FindsEveryoneWhoWasPutAndNobodyElse) {
+  const RcuThread rcu;
+  Directory directory;
+  constexpr std::uint64_t people = 20'000;
+  for (std::uint64_t i = 0; i < people; ++i) directory.put(person("user" + std::to_string(i), i + 1));
+  EXPECT_EQ(directory.size(), people);
+  const ReadScope scope;
+  for (std::uint64_t i = 0; i < people; ++i) {
+    const std::string name = "user" + std::to_string(i);
+    ResidentUser* const user = directory.find(name, hash_user(name));
+    ASSERT_NE(user, nullptr);
+    ASSERT_EQ(user->name(), name);
+    ASSERT_EQ(user->number, i + 1);
+    ASSERT_EQ(user->device_name(user->devices()[0]), "phone 0");
+  }
+  EXPECT_EQ(directory.find("user", hash_user("user")), nullptr);
+  EXPECT_EQ(directory.find("", hash_user("")), nullptr);
+}
+
+TEST(Directory, CarriesWordsOverWhenAPersonIsReplaced) {
+  const RcuThread rcu;
+  Directory directory;
+  directory.put(person("ada", 1, 2));
+  {
+    const ReadScope scope;
+    ResidentUser& user = *directory.find("ada", hash_user("ada"));
+    ASSERT_TRUE(user.devices()[1].replay.exchange({}, {ReplayWord::make(77, 0).bits, 5}));
+    std::uint64_t expected = 0;
+    ASSERT_TRUE(user.throttle.exchange_word(expected, ThrottleWord::make(3, 0, 3).bits));
+  }
+  LoadedUser later = person("ada", 1, 3);
+  later.record.devices.erase(later.record.devices.begin());
+  later.replay.pop_back();
+  directory.put(later);
+  const ReadScope scope;
+  ResidentUser& user = *directory.find("ada", hash_user("ada"));
+  EXPECT_EQ(user.device_count, 2);
+  EXPECT_EQ(ReplayWord{user.devices()[0].replay.word()}.last_step(), 77);
+  EXPECT_EQ(user.devices()[0].replay.load().receipt, 5u);
+  EXPECT_EQ(ThrottleWord{user.throttle.word()}.failures(), 3u);
+  EXPECT_FALSE(ThrottleWord{user.throttle.word()}.frozen());
+}
+
+TEST(Directory, ForgetsWhoWasErasedAndTakesThemAgain) {
+  const RcuThread rcu;
+  Directory directory;
+  for (int round = 0; round < 300; ++round) {
+    directory.put(person("ada", 1));
+    EXPECT_TRUE(directory.resident("ada"));
+    directory.erase("ada");
+    EXPECT_FALSE(directory.resident("ada"));
+  }
+  EXPECT_EQ(directory.size(), 0u);
+  directory.erase("ada");
+}
+
+TEST(Directory, ReadersSeeWholePeopleWhileWritersReplaceThem) {
+  Directory directory;
+  constexpr std::uint64_t people = 64;
+  std::atomic<bool> done = false;
+  const auto name = [](std::uint64_t i) { return "user" + std::to_string(i); };
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      const RcuThread rcu;
+      while (!done) {
+        for (std::uint64_t k = 0; k < people; ++k) {
+          const ReadScope scope;
+          const std::string wanted = name(k);
+          ResidentUser* const user = directory.find(wanted, hash_user(wanted));
+          if (user == nullptr) continue;
+          ASSERT_EQ(user->name(), wanted);
+          ASSERT_EQ(user->number, k + 1);
+          for (std::size_t d = 0; d < user->device_count; ++d) {
+            ASSERT_EQ(user->device_name(user->devices()[d]), "phone " + std::to_string(d));
+          }
+        }
+      }
+    });
+  }
+  {
+    const RcuThread rcu;
+    for (unsigned round = 0; round < 20; ++round) {
+      for (std::uint64_t k = 0; k < people; ++k) directory.put(person(name(k), k + 1, 1 + (round + k) % 8));
+      for (std::uint64_t k = 0; k < people; k += 7) directory.erase(name(k));
+    }
+  }
+  done = true;
+  for (auto& reader : readers) reader.join();
+}
+
+TEST(Directory, TakesLessThanTwoHundredBytesAPerson) {
+  const RcuThread rcu;
+  Directory directory;
+  constexpr std::uint64_t people = 200'000;
+  for (std::uint64_t i = 0; i < people; ++i) {
+    directory.put(person("person." + std::to_string(i) + "@example.org", i + 1));
+  }
+  EXPECT_LT(directory.bytes() / people, 200u) << directory.bytes() / people;
+}
+
+}  // namespace
+}  // namespace watchword::engine
