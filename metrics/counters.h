@@ -1,0 +1,50 @@
+// Counters and histograms that a hot path can afford: plain increments in memory that one thread writes, gathered when
+// somebody scrapes. No lock, no shared cache line, no look-up.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace watchword::metrics {
+
+// Written by its owning thread only, read by any. The owner needs no read-modify-write: relaxed load and store keep a scrape
+// from seeing half a number, and nothing else is ordered by it.
+class Counter {
+ public:
+  void add(std::uint64_t amount = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+  std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// Durations from 10 us to 10 s. The bounds hold the service levels' own (10 ms among them).
+class DurationHistogram {
+ public:
+  static constexpr std::array<std::int64_t, 19> bounds_ns = {
+      10'000,      25'000,        50'000,        100'000,       250'000,       500'000,     1'000'000,
+      2'500'000,   5'000'000,     10'000'000,    25'000'000,    50'000'000,    100'000'000, 250'000'000,
+      500'000'000, 1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000};
+
+  void observe(std::chrono::nanoseconds duration) noexcept {
+    const std::int64_t ns = duration.count();
+    std::size_t bucket = 0;
+    while (bucket < bounds_ns.size() && ns > bounds_ns[bucket]) ++bucket;
+    counts_[bucket].add();
+    sum_ns_.add(ns > 0 ? static_cast<std::uint64_t>(ns) : 0);
+  }
+  // Not cumulative; the last one counts what is above all bounds.
+  std::uint64_t count(std::size_t bucket) const noexcept { return counts_[bucket].value(); }
+  std::uint64_t sum_ns() const noexcept { return sum_ns_.value(); }
+
+ private:
+  std::array<Counter, bounds_ns.size() + 1> counts_;
+  Counter sum_ns_;
+};
+
+}  // namespace watchword::metrics
