@@ -1,5 +1,6 @@
-// API keys: who may call, and for what. A key is `ww_<id>_<secret>`: id 16 lower-case hexadecimal digits, secret 43 characters of
-// base64url for 32 random bytes. The store holds SHA-256 of the whole key; comparison is constant-time; a revoked key is refused from the next request on.
+// API keys: who may call, and for what. A key is `ww_<id>_<secret>`: id 16 lower-case hexadecimal digits, secret 43
+// characters of base64url for 32 random bytes. The store holds SHA-256 of the whole key; comparison is constant-time; a
+// revoked key is refused from the next request on.
 #pragma once
 
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include <tl/expected.hpp>
