@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+"""Watchword beside nginx, on this machine, in this minute.
+
+The server under test runs on core 0, wrk on core 1; runs alternate, and what counts is the ratio of each pair. nginx, with one worker on the
+same core, answers a constant JSON body of the same size to the same POSTs.
+
+    bench/server_comparison.py [--binary build/watchword] [--pairs 5] [--seconds 5] [--users 300000] [--json FILE]
+
+Needs nginx and wrk. Loopback only; everything that it starts ends with it.
+"""
+import argparse
+import hashlib
+import hmac
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+PERIOD_S = 300  # long steps, so that codes made ahead of time stay good for a whole comparison
+
+WRK_SCRIPT = """
+local bodies = {}
+local key = os.getenv("WW_KEY")
+for line in io.lines(os.getenv("WW_BODIES")) do bodies[#bodies + 1] = line end
+local head = "POST /v1/verify HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Bearer " .. key ..
+  "\\r\\nContent-Type: application/json\\r\\nContent-Length: "
+local at = tonumber(os.getenv("WW_OFFSET"))
+request = function()
+  at = at % #bodies + 1
+  local body = bodies[at]
+  return head .. #body .. "\\r\\n\\r\\n" .. body
+end
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def base32(secret):
+    import base64
+    return base64.b32encode(secret).decode().rstrip("=")
+
+
+def totp(secret, step):
+    digest = hmac.digest(secret, step.to_bytes(8, "big"), "sha1")
+    at = digest[-1] & 15
+    return "%06d" % ((int.from_bytes(digest[at:at + 4], "big") & 0x7fffffff) % 1000000)
+
+
+def secret_of(i):
+    return hashlib.sha1(b"bench %d" % i).digest()
+
+
+class Run:
+    def __init__(self, args):
+        self.args = args
+        self.dir = tempfile.mkdtemp(prefix="watchword-bench-", dir=args.directory)
+        self.children = []
+
+    def start(self, command, **more):
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+        self.children.append(child)
+        return child
+
+    def stop(self):
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in self.children:
+            child.wait(30)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start_watchword(self):
+        data = self.path("data")
+        init = subprocess.run([self.args.binary, "init", "--data-dir", data], capture_output=True, text=True, check=True)
+        self.key = init.stdout.strip()
+        with open(self.path("users.csv"), "w") as out:
+            out.write("user,name,secret,algorithm,digits,period\n")
+            for i in range(self.args.users):
+                out.write("user%d@example.org,phone,%s,SHA1,6,%d\n" % (i, base32(secret_of(i)), PERIOD_S))
+        subprocess.run([self.args.binary, "import", self.path("users.csv"), "--format", "csv", "--data-dir", data], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.port = free_port()
+        with open(self.path("watchword.toml"), "w") as out:
+            out.write("[server]\nloops = 1\n")
+        self.start(["taskset", "-c", "0", self.args.binary, "serve", "--config", self.path("watchword.toml"), "--data-dir", data,
+                    "--listen", "127.0.0.1:%d" % self.port])
+        for _ in range(300):
+            try:
+                urllib.request.urlopen("http://127.0.0.1:%d/readyz" % self.port, timeout=1)
+                return
+            except OSError:
+                time.sleep(0.05)
+        sys.exit("watchword did not become ready")
+
+    def start_nginx(self, body):
+        self.nginx_port = free_port()
+        with open(self.path("nginx.conf"), "w") as out:
+            out.write("""
+daemon off; worker_processes 1; worker_cpu_affinity 01; pid %s; error_log /dev/null;
+events { worker_connections 20000; }
+http {
+  access_log off; keepalive_requests 1000000000; client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;
+  server { listen 127.0.0.1:%d; location / { default_type application/json; return 200 '%s'; } }
+}
+""" % (self.path("nginx.pid"), *[self.path("t%d" % i) for i in range(5)], self.nginx_port, body))
+        self.start(["taskset", "-c", "0", "nginx", "-p", self.dir, "-c", self.path("nginx.conf")])
+        time.sleep(0.5)
+
+    def write_bodies(self, name, code_of):
+        with open(self.path(name), "w") as out:
+            for i in range(self.args.users):
+                out.write('{"user":"user%d@example.org","code":"%s"}\n' % (i, code_of(i)))
+        return self.path(name)
+
+    def wrk(self, port, bodies, connections, offset):
+        script = self.path("wrk.lua")
+        with open(script, "w") as out:
+            out.write(WRK_SCRIPT)
+        env = dict(os.environ, WW_KEY=self.key, WW_BODIES=bodies, WW_OFFSET=str(offset))
+        done = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", "-c%d" % connections, "-d%ds" % self.args.seconds, "--latency", "-s",
+                               script, "http://127.0.0.1:%d/v1/verify" % port], capture_output=True, text=True, env=env, check=True)
+        if "Non-2xx" in done.stdout:
+            print(done.stdout, file=sys.stderr)
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout).group(1))
+        requests = int(re.search(r"(\d+) requests in", done.stdout).group(1))
+        bad = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
+        return rate, requests, int(bad.group(1)) if bad else 0
+
+    def ask(self, user, code):
+        request = urllib.request.Request("http://127.0.0.1:%d/v1/verify" % self.port,
+                                         data=json.dumps({"user": user, "code": code}).encode(),
+                                         headers={"Authorization": "Bearer " + self.key, "Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            return answer.read().decode()
+
+
+def compare(run, name, bodies_of_pair, connections):
+    rows = []
+    for pair in range(run.args.pairs):
+        bodies, offset = bodies_of_pair(pair)
+        ours, requests, bad = run.wrk(run.port, bodies, connections, offset)
+        theirs, _, _ = run.wrk(run.nginx_port, bodies, connections, offset)
+        rows.append({"watchword": ours, "nginx": theirs, "ratio": ours / theirs, "requests": requests, "not_2xx": bad})
+        print("  %-34s %9.0f/s  nginx %9.0f/s  ratio %.2f%s" % (name, ours, theirs, ours / theirs, "  NOT 2xx: %d" % bad if bad else ""),
+              flush=True)
+    return {"name": name, "connections": connections, "pairs": rows, "ratio_median": statistics.median(r["ratio"] for r in rows),
+            "rate_median": statistics.median(r["watchword"] for r in rows)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="build/watchword")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--users", type=int, default=300000)
+    parser.add_argument("--directory", default=None, help="where the data directory is made (its disk is measured too)")
+    parser.add_argument("--json")
+    args = parser.parse_args()
+    args.binary = os.path.abspath(args.binary)
+    run = Run(args)
+    try:
+        run.start_watchword()
+        step = int(time.time()) // PERIOD_S
+        wrong = run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000))
+        right = [run.write_bodies("right%d" % k, lambda i, k=k: totp(secret_of(i), step - 1 + k)) for k in range(3)]
+        answer = run.ask("user0@example.org", "%06d" % ((int(totp(secret_of(0), step)) + 500000) % 1000000))
+        run.start_nginx(answer)
+        # Every user is loaded once before anything is measured.
+        for _ in range(2):
+            run.wrk(run.port, wrong, 64, 0)
+        results = [compare(run, "wrong codes, 64 connections", lambda pair: (wrong, pair * 31337), 64)]
+        used = [0]
+
+        def fresh(_):
+            # Each pair takes users (and then steps) that no run before it took.
+            offset = used[0] % args.users
+            bodies = right[min(used[0] // args.users, 2)]
+            used[0] += run_budget
+            return bodies, offset
+
+        run_budget = max(1, 3 * args.users // (2 * args.pairs))
+        for connections in (256, 64):
+            results.append(compare(run, "durable acceptances, %d connections" % connections, fresh, connections))
+        for result in results:
+            print("%-38s %9.0f/s   ratio to nginx %.2f (median of %d pairs)" % (result["name"], result["rate_median"],
+                                                                                result["ratio_median"], args.pairs))
+        if args.json:
+            with open(args.json, "w") as out:
+                json.dump(results, out, indent=1)
+    finally:
+        run.stop()
+
+
+if __name__ == "__main__":
+    main()
