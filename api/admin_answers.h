@@ -1,0 +1,24 @@
+// The objects and refusals that several administrative answers share.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <boost/json/object.hpp>
+
+#include "api/message.h"
+#include "engine/registrar.h"
+
+namespace watchword::api {
+
+Response json_answer(unsigned status, const boost::json::object& body);
+// 204: done, nothing to say.
+Response empty_answer();
+
+boost::json::object device_object(const engine::DeviceView& device);
+boost::json::object user_object(const engine::UserView& user);
+
+// The problem document for what the registrar refuses. `code_field` is the body's field that a code of wrong length came in.
+Response refused(engine::Refusal refusal, std::string_view code_field = "code");
+
+}  // namespace watchword::api

@@ -1,0 +1,176 @@
+#include "api/admin_plane.h"
+
+#include <algorithm>
+#include <array>
+#include <exception>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <boost/algorithm/string/predicate.hpp>
+
+#include "api/admin_answers.h"
+#include "api/admin_jobs.h"
+#include "api/problem.h"
+
+namespace watchword::api {
+namespace {
+
+constexpr Scopes one_of(Scope a) {
+  return static_cast<Scopes>(a);
+}
+constexpr Scopes one_of(Scope a, Scope b) {
+  return static_cast<Scopes>(one_of(a) | one_of(b));
+}
+
+enum class Takes { nothing, query, json };
+
+struct Route {
+  Method method;
+  std::string_view pattern;
+  Scopes scopes;  // any of these will do; admin always does
+  Takes takes;
+  Job job;
+};
+
+constexpr std::string_view users = "/v1/users";
+constexpr std::string_view user = "/v1/users/{user}";
+constexpr std::string_view unlock = "/v1/users/{user}/unlock";
+constexpr std::string_view requirement = "/v1/users/{user}/requirement";
+constexpr std::string_view devices = "/v1/users/{user}/devices";
+constexpr std::string_view device = "/v1/users/{user}/devices/{device}";
+constexpr std::string_view qr_svg_path = "/v1/users/{user}/devices/{device}/qr.svg";
+constexpr std::string_view qr_png_path = "/v1/users/{user}/devices/{device}/qr.png";
+constexpr std::string_view confirm = "/v1/users/{user}/devices/{device}/confirm";
+constexpr std::string_view resync = "/v1/users/{user}/devices/{device}/resync";
+constexpr std::string_view policy = "/v1/policy";
+constexpr std::string_view keys = "/v1/api-keys";
+constexpr std::string_view key = "/v1/api-keys/{key}";
+
+constexpr std::array<Route, 19> routes = {{
+    {Method::get, users, one_of(Scope::read), Takes::query, list_users},
+    {Method::get, user, one_of(Scope::read), Takes::nothing, show_user},
+    {Method::del, user, one_of(Scope::admin), Takes::nothing, remove_user},
+    {Method::post, unlock, one_of(Scope::admin), Takes::nothing, unlock_user},
+    {Method::get, requirement, one_of(Scope::verify, Scope::read), Takes::nothing, show_requirement},
+    {Method::get, devices, one_of(Scope::read, Scope::enroll), Takes::nothing, list_devices},
+    {Method::post, devices, one_of(Scope::enroll), Takes::json, begin_registration},
+    {Method::get, device, one_of(Scope::read, Scope::enroll), Takes::nothing, show_device},
+    {Method::patch, device, one_of(Scope::enroll), Takes::json, patch_device},
+    {Method::del, device, one_of(Scope::enroll), Takes::nothing, remove_device},
+    {Method::get, qr_svg_path, one_of(Scope::enroll), Takes::nothing, show_qr_svg},
+    {Method::get, qr_png_path, one_of(Scope::enroll), Takes::nothing, show_qr_png},
+    {Method::post, confirm, one_of(Scope::enroll), Takes::json, confirm_registration},
+    {Method::post, resync, one_of(Scope::enroll), Takes::json, resync_device},
+    {Method::get, policy, one_of(Scope::read), Takes::nothing, show_policy},
+    {Method::put, policy, one_of(Scope::admin), Takes::json, replace_policy},
+    {Method::get, keys, one_of(Scope::admin), Takes::nothing, list_keys},
+    {Method::post, keys, one_of(Scope::admin), Takes::json, create_key},
+    {Method::del, key, one_of(Scope::admin), Takes::nothing, revoke_key},
+}};
+
+std::string_view method_names(Method method) {
+  switch (method) {
+    case Method::get:
+      return "GET, HEAD";
+    case Method::post:
+      return "POST";
+    case Method::put:
+      return "PUT";
+    case Method::patch:
+      return "PATCH";
+    case Method::del:
+      return "DELETE";
+    case Method::head:
+    case Method::other:
+      break;
+  }
+  return "";
+}
+
+bool allows_one_of(Scopes granted, Scopes wanted) {
+  return allows(granted, Scope::admin) || (granted & wanted) != 0;
+}
+
+Response forbidden(Scopes wanted) {
+  return problem(403, "forbidden",
+                 fmt::format("This needs an API key with the scope {}.", fmt::join(scope_names(wanted), " or ")));
+}
+
+// Nothing said is taken as JSON; anything else said is not.
+bool is_json(std::string_view content_type) {
+  const std::size_t end = std::min(content_type.find_first_of("; \t"), content_type.size());
+  return content_type.empty() || boost::algorithm::iequals(content_type.substr(0, end), "application/json");
+}
+
+// What stands in the path's braces, parsed. A problem where it is nobody's name.
+std::optional<Response> fill(AdminCall& call, std::string_view pattern, const std::vector<std::string>& captured) {
+  if (captured.empty()) return std::nullopt;
+  if (pattern == key) {
+    call.key = captured[0];
+    return std::nullopt;
+  }
+  call.user = engine::UserName::parse(captured[0]);
+  if (!call.user) {
+    return problem(400, "bad_request",
+                   "A user is 1 to 256 bytes of UTF-8 without control characters, percent-encoded in the path.", "user");
+  }
+  if (captured.size() > 1) {
+    const std::optional<engine::DeviceId> id = engine::DeviceId::parse(captured[1]);
+    if (!id) return refused(engine::Refusal::device_not_found);
+    call.device = *id;
+  }
+  return std::nullopt;
+}
+
+Response run(const Route& route, AdminCall& call, const std::vector<std::string>& captured) {
+  if (!allows_one_of(call.request.caller.scopes, route.scopes)) return forbidden(route.scopes);
+  if (std::optional<Response> fault = fill(call, route.pattern, captured)) return std::move(*fault);
+  if (route.takes != Takes::query) {
+    if (const std::optional<RequestFault> fault = QueryFields(call.target).finish()) return problem(*fault);
+  }
+  if (route.takes == Takes::json && !is_json(call.request.content_type)) {
+    return problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json.");
+  }
+  return route.job(call);
+}
+
+}  // namespace
+
+Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
+  const tl::expected<Target, RequestFault> target = parse_target(request.target);
+  if (!target) return problem(target.error());
+  const Method method = request.method == Method::head ? Method::get : request.method;
+  std::string allowed;
+  for (const Route& route : routes) {
+    const std::optional<std::vector<std::string>> captured = match_path(route.pattern, target->segments);
+    if (!captured) continue;
+    if (route.method == method) {
+      AdminCall call{.engine = engine_,
+                     .keys = keys_,
+                     .policy_changes = policy_changes_,
+                     .request = request,
+                     .target = *target,
+                     .now = now};
+      return run(route, call, *captured);
+    }
+    allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", method_names(route.method));
+  }
+  if (allowed.empty()) return problem(404, "not_found", "There is nothing at this path.");
+  Response response = problem(405, "method_not_allowed", "This path allows " + allowed + ".");
+  response.headers.emplace_back("Allow", allowed);
+  return response;
+}
+
+Response AdminPlane::handle(const Request& request, engine::UnixMillis now) noexcept {
+  try {
+    return route(request, now);
+  } catch (const engine::StoreError& fault) {
+    spdlog::error("store fault in an administrative request: {}", fault.what());
+    return problem(503, "store_unavailable", "The store cannot be read at the moment. Try again later.");
+  } catch (const std::exception& fault) {
+    spdlog::error("administrative request failed: {}", fault.what());
+    return problem(500, "internal_error", "The request failed. The server's log says why.");
+  }
+}
+
+}  // namespace watchword::api
