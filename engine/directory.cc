@@ -155,7 +155,7 @@ ResidentUser* fill(void* memory, const LoadedUser& loaded, const Layout& layout)
   auto* user = new (memory) ResidentUser{};
   new (&user->throttle) Cell(loaded.throttle);
   user->number = loaded.record.number.value;
-  user->block_bytes = static_cast<std::uint32_t>(layout.bytes);
+  user->block_bytes = static_cast<std::uint16_t>(layout.bytes);
   user->name_bytes = static_cast<std::uint16_t>(loaded.record.user.size());
   user->name_offset = static_cast<std::uint16_t>(layout.names_at);
   user->device_count = static_cast<std::uint8_t>(layout.devices);

@@ -36,7 +36,7 @@ struct ResidentDevice {
 struct ResidentUser {
   Cell throttle;  // ThrottleWord, and the receipt of the last refusal
   std::uint64_t number;
-  std::uint32_t block_bytes;
+  std::uint16_t block_bytes;
   std::uint16_t name_bytes;
   std::uint16_t name_offset;
   std::uint8_t device_count;
@@ -50,6 +50,8 @@ struct ResidentUser {
     return {reinterpret_cast<const char*>(this) + device.name_offset, device.name_bytes};
   }
 };
+
+static_assert(sizeof(ResidentUser) == 32 && sizeof(ResidentDevice) == 48);
 
 std::uint64_t hash_user(std::string_view user) noexcept;
 
