@@ -76,7 +76,11 @@ struct Directory::Shard {
       const std::uint64_t slot = held.slots[at].load(std::memory_order_acquire);
       if (slot == empty_slot) return nullptr;
       if (slot == erased_slot || !tag_matches(slot, hash)) continue;
-      if (user_of(slot)->name() == name) return &held.slots[at];
+      const ResidentUser* const user = user_of(slot);
+      // The block's lines come from memory side by side instead of one after another.
+      __builtin_prefetch(reinterpret_cast<const char*>(user) + 64);
+      __builtin_prefetch(reinterpret_cast<const char*>(user) + 128);
+      if (user->name() == name) return &held.slots[at];
     }
   }
 
