@@ -1,0 +1,123 @@
+// One client. Reads requests, also several at once, hands each to who answers it, and sends the answers in the order of the
+// requests. Bounded in everything: bytes kept, answers outstanding, time taken.
+//
+// On its loop's thread only. It deletes itself (EventLoop::forget) when it is closed and nothing comes back to it any more.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "api/access_keys.h"
+#include "api/exchange.h"
+#include "api/handler_memory.h"
+#include "api/request_parser.h"
+#include "api/routes.h"
+
+namespace watchword::api {
+
+class EventLoop;
+using Executor = boost::asio::io_context::executor_type;  // concrete: a type-erased one costs at every operation
+using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
+
+class Connection {
+ public:
+  Connection(EventLoop& loop, Socket socket, std::uint8_t planes);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void start();
+  // The exchange waited, and now its answer is there. work() is to be called after a round of these.
+  void answered(Exchange& exchange);
+  // Sends what is ready, takes what is buffered, reads on.
+  void work();
+  // Deadlines.
+  void sweep();
+  // The server stops: closes if nothing is in flight.
+  void drain();
+  void cut();
+
+  // Whoever comes back later holds a pin.
+  void pin() { ++pins_; }
+  void unpin();
+
+  // The loop's list.
+  Connection* previous = nullptr;
+  Connection* next = nullptr;
+  bool touched = false;
+
+ private:
+  struct Chunked;
+  enum class Phase : std::uint8_t { idle, head, body, answering, sending, lingering };
+
+  // connection.cc: bytes
+  void wait_readable();
+  void wait_writable();
+  void on_readable();
+  void send();
+  bool open() const { return socket_.is_open(); }
+  bool may_take() const { return !closing_ && exchange_count_ < exchanges_max && exclusive_ == nullptr; }
+  bool in_flight() const { return exchange_count_ > 0 || !kept_.empty() || chunked_ != nullptr; }
+  void settle();
+  void linger();
+  Phase phase() const;
+
+  // connection_requests.cc: requests
+  std::size_t take(std::string_view input);
+  bool take_chunked(std::string_view input, std::size_t& at);
+  bool admit(const RequestHead& head, bool body_is_here);
+  std::size_t body_limit(const RequestHead& head);
+  void dispatch(const RequestHead& head, std::string_view body);
+  void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
+  void answer_readiness(Exchange& exchange);
+  void manage(Exchange& exchange, const RequestHead& head, std::string_view body);
+  std::optional<AccessKeys::Granted> authenticate(std::string_view authorization);
+  Exchange& begin_exchange(AnswerForm form);
+  AnswerForm form_of(const RequestHead& head) const;
+  void answer(Exchange& exchange, const Response& response);
+  void refuse(const Response& response);  // and close: where the next request begins is not known, or not wanted
+  void interim_continue();
+
+  // Pipelined requests that may be outstanding; then the client has to read before it is read.
+  static constexpr unsigned exchanges_max = 64;
+
+  EventLoop& loop_;
+  Socket socket_;
+  const std::uint8_t planes_;
+  unsigned pins_ = 0;
+  bool reading_ = false;
+  bool writing_ = false;      // blocked: waits until the socket takes more
+  bool input_ended_ = false;  // the client sends no more, but may still read
+  bool closing_ = false;      // no request is taken any more; closes when the answers are sent
+  bool lingering_ = false;    // all is sent; reads and drops, so that the client gets to read the answer
+  bool starved_ = false;      // what is kept is not a whole request
+  bool head_begun_ = false;
+  std::size_t linger_bytes_left_ = 0;
+  std::int64_t since_ms_ = 0;     // when the head, body, linger or idle time began
+  std::int64_t sent_ms_ = 0;      // when the socket last took bytes
+  std::size_t wanted_bytes_ = 0;  // of the request being received, once its head is known
+  std::string kept_;              // input that waits for more, or for its turn
+  std::unique_ptr<Chunked> chunked_;
+  Exchange* first_ = nullptr;  // in the order of requests
+  Exchange* last_ = nullptr;
+  unsigned exchange_count_ = 0;
+  std::size_t first_sent_bytes_ = 0;
+  const Exchange* exclusive_ = nullptr;  // nothing is taken before this one is answered
+  // The credentials presented last, and what they were worth while the keys were of that generation.
+  std::array<char, 128> presented_;
+  std::size_t presented_bytes_ = 0;
+  AccessKeys::Granted granted_{};
+  std::uint64_t granted_generation_ = 0;
+  HandlerMemory read_memory_;
+  HandlerMemory write_memory_;
+};
+
+}  // namespace watchword::api

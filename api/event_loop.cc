@@ -1,0 +1,264 @@
+#include "api/event_loop.h"
+
+#include <pthread.h>
+
+#include <boost/asio/post.hpp>
+
+#include "api/problem.h"
+#include "engine/rcu.h"
+
+namespace watchword::api {
+namespace {
+
+constexpr std::size_t scratch_bytes = 64 * 1024;
+constexpr std::chrono::milliseconds sweep_interval{250};
+constexpr std::size_t spare_exchanges_max = 1024;
+// Answers larger than this are rare; their memory is not kept.
+constexpr std::size_t spare_answer_bytes_max = 4 * 1024;
+
+std::int64_t steady_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Work that leaves the loop and comes back with its result.
+class LoopJob : public WorkerPool::Job {
+ public:
+  explicit LoopJob(EventLoop& loop) : loop_(loop) {}
+  void run(std::unique_ptr<Job> self) noexcept final {
+    work();
+    boost::asio::post(loop_.io(), [self = std::move(self)] { static_cast<LoopJob&>(*self).finish(); });
+  }
+
+ protected:
+  virtual void work() noexcept = 0;  // on a worker
+  virtual void finish() = 0;         // on the loop
+  EventLoop& loop_;
+};
+
+}  // namespace
+
+class EventLoop::AdminJob final : public LoopJob {
+ public:
+  AdminJob(EventLoop& loop, Exchange& exchange, Request request)
+      : LoopJob(loop), exchange_(exchange), request_(std::move(request)) {}
+
+ private:
+  void work() noexcept override { response_ = loop_.services_.admin.handle(request_, wall_now()); }
+  void finish() override {
+    Connection& connection = *exchange_.connection;
+    connection.pin();
+    if (loop_.services_.stopping.load(std::memory_order_relaxed)) exchange_.form.close = true;
+    write_response(exchange_.out, response_, exchange_.form);
+    connection.answered(exchange_);
+    connection.work();
+    connection.unpin();
+  }
+
+  Exchange& exchange_;
+  Request request_;
+  Response response_;
+};
+
+class EventLoop::LoadJob final : public LoopJob {
+ public:
+  LoadJob(EventLoop& loop, Exchange& exchange, std::vector<VerifyPlane::Load> loads)
+      : LoopJob(loop), exchange_(exchange), loads_(std::move(loads)) {}
+
+ private:
+  void work() noexcept override { load_users(loop_.services_.engine.registrar, loads_); }
+  void finish() override {
+    Connection& connection = *exchange_.connection;
+    connection.pin();
+    loop_.proceed(exchange_, loop_.verify_plane_.loaded(exchange_, loads_, wall_now()));
+    loop_.publish_soon();
+    connection.work();
+    connection.unpin();
+  }
+
+  Exchange& exchange_;
+  std::vector<VerifyPlane::Load> loads_;
+};
+
+EventLoop::EventLoop(Services& services)
+    : services_(services),
+      work_(boost::asio::make_work_guard(io_)),
+      sweep_timer_(io_),
+      verify_plane_(services.engine, services.engine.committer.add_producer(this)),
+      scratch_(scratch_bytes),
+      tick_ms_(steady_ms()) {}
+
+EventLoop::~EventLoop() {
+  for (Exchange* const exchange : spare_exchanges_) delete exchange;
+}
+
+void EventLoop::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void EventLoop::join() {
+  if (thread_.joinable()) thread_.join();
+  // The delivery of the last ticket may still be about to return.
+  while (deliveries_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
+}
+
+void EventLoop::run() {
+  pthread_setname_np(pthread_self(), "loop");
+  const engine::RcuThread registered;
+  schedule_sweep();
+  io_.run();
+  verify_plane_.publish();
+}
+
+void EventLoop::drain() {
+  boost::asio::post(io_, [this] {
+    draining_ = true;
+    drain_deadline_ms_ = steady_ms() + std::chrono::milliseconds(services_.options.drain_timeout).count();
+    for (Connection *connection = first_connection_, *next = nullptr; connection != nullptr; connection = next) {
+      next = connection->next;
+      connection->drain();
+    }
+    end_if_drained();
+  });
+}
+
+void EventLoop::end_if_drained() {
+  if (!draining_ || connection_count_ > 0) return;
+  sweep_timer_.cancel();
+  work_.reset();
+}
+
+void EventLoop::adopt(Socket socket, std::uint8_t planes) {
+  auto* const connection = new Connection(*this, std::move(socket), planes);
+  connection->next = first_connection_;
+  if (first_connection_ != nullptr) first_connection_->previous = connection;
+  first_connection_ = connection;
+  ++connection_count_;
+  connection->start();
+}
+
+void EventLoop::forget(Connection& connection) {
+  (connection.previous != nullptr ? connection.previous->next : first_connection_) = connection.next;
+  if (connection.next != nullptr) connection.next->previous = connection.previous;
+  delete &connection;
+  --connection_count_;
+  services_.connections.fetch_sub(1, std::memory_order_relaxed);
+  end_if_drained();
+}
+
+void EventLoop::schedule_sweep() {
+  sweep_timer_.expires_after(sweep_interval);
+  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    sweep();
+    if (!draining_ || connection_count_ > 0) schedule_sweep();
+  });
+}
+
+void EventLoop::sweep() {
+  tick_ms_ = steady_ms();
+  const bool cut_all = draining_ && tick_ms_ >= drain_deadline_ms_;
+  for (Connection *connection = first_connection_, *next = nullptr; connection != nullptr; connection = next) {
+    next = connection->next;
+    if (cut_all) {
+      connection->cut();
+    } else {
+      connection->sweep();
+    }
+  }
+}
+
+Exchange& EventLoop::take_exchange() {
+  if (spare_exchanges_.empty()) return *new Exchange;
+  Exchange* const exchange = spare_exchanges_.back();
+  spare_exchanges_.pop_back();
+  return *exchange;
+}
+
+void EventLoop::recycle(Exchange& exchange) {
+  exchange.connection = nullptr;
+  exchange.next = nullptr;
+  exchange.ready = false;
+  exchange.waits = false;
+  exchange.batch.reset();
+  if (exchange.out.capacity() > spare_answer_bytes_max) {
+    exchange.out = {};
+  } else {
+    exchange.out.clear();
+  }
+  if (spare_exchanges_.size() < spare_exchanges_max) {
+    spare_exchanges_.push_back(&exchange);
+  } else {
+    delete &exchange;
+  }
+}
+
+void EventLoop::publish_soon() {
+  if (publish_posted_) return;
+  publish_posted_ = true;
+  boost::asio::post(io_, [this] {
+    publish_posted_ = false;
+    verify_plane_.publish();
+  });
+}
+
+bool EventLoop::manage(Exchange& exchange, Request request) {
+  std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, std::move(request));
+  return services_.workers.submit(job);
+}
+
+void EventLoop::proceed(Exchange& exchange, VerifyPlane::Progress progress) {
+  if (progress == VerifyPlane::Progress::loads) {
+    std::unique_ptr<WorkerPool::Job> job = std::make_unique<LoadJob>(*this, exchange, verify_plane_.wanted(exchange));
+    progress = services_.workers.submit(job) ? VerifyPlane::Progress::waits : verify_plane_.load_refused(exchange);
+  }
+  if (progress == VerifyPlane::Progress::ready) exchange.connection->answered(exchange);
+}
+
+void EventLoop::deliver(engine::Ticket* first) noexcept {
+  deliveries_.fetch_add(1, std::memory_order_relaxed);
+  engine::Ticket* last = first;
+  while (last->next != nullptr) last = last->next;
+  engine::Ticket* before = returned_.load(std::memory_order_relaxed);
+  do {
+    last->next = before;
+  } while (!returned_.compare_exchange_weak(before, first, std::memory_order_release, std::memory_order_relaxed));
+  // Whoever found the list empty wakes the loop, once for all that follow before it looks.
+  if (before == nullptr) boost::asio::post(io_, [this] { take_tickets(); });
+  deliveries_.fetch_sub(1, std::memory_order_release);
+}
+
+void EventLoop::take_tickets() {
+  engine::Ticket* ticket = returned_.exchange(nullptr, std::memory_order_acquire);
+  while (ticket != nullptr) {
+    Question& question = static_cast<Question&>(*ticket);
+    ticket = ticket->next;
+    Exchange& exchange = *question.exchange;
+    Connection& connection = *exchange.connection;
+    touch(connection);
+    proceed(exchange, verify_plane_.committed(question));
+  }
+  work_touched();
+}
+
+void EventLoop::touch(Connection& connection) {
+  if (connection.touched) return;
+  connection.touched = true;
+  connection.pin();
+  touched_.push_back(&connection);
+}
+
+void EventLoop::work_touched() {
+  for (Connection* const connection : touched_) {
+    connection->touched = false;
+    connection->work();
+    connection->unpin();
+  }
+  touched_.clear();
+}
+
+engine::UnixMillis wall_now() {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count()};
+}
+
+}  // namespace watchword::api

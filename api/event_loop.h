@@ -1,0 +1,102 @@
+// One thread with its sockets. A connection lives on one loop for life, so nothing of it is shared or locked; what comes
+// from elsewhere (tickets, results of jobs, accepted sockets) is posted here.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "api/connection.h"
+#include "api/exchange.h"
+#include "api/services.h"
+#include "api/verify_plane.h"
+
+namespace watchword::api {
+
+class EventLoop final : public engine::TicketSink {
+ public:
+  explicit EventLoop(Services& services);
+  ~EventLoop() override;
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  void start();
+  // Any thread, after the last socket was handed over: idle connections are closed, the others when their answers are sent,
+  // all of them after the drain timeout. The thread ends when nobody waits for anything.
+  void drain();
+  void join();
+
+  // Committer's thread.
+  void deliver(engine::Ticket* first) noexcept override;
+
+  boost::asio::io_context& io() { return io_; }
+  Services& services() { return services_; }
+
+  // The rest: on this loop's thread.
+  void adopt(Socket socket, std::uint8_t planes);
+  void forget(Connection& connection);  // it is gone afterwards
+
+  // Where every connection reads into; good until control returns to the loop.
+  std::span<char> scratch() { return scratch_; }
+  Exchange& take_exchange();
+  void recycle(Exchange& exchange);
+
+  // Steady milliseconds, as of the last sweep: deadlines need no better.
+  std::int64_t tick_ms() const { return tick_ms_; }
+
+  VerifyPlane& verify_plane() { return verify_plane_; }
+  // Lets the committer see what this turn of the loop queued, once all of the turn's requests are handled.
+  void publish_soon();
+  // Runs the managed request on a worker; the answer comes back to connection.answered(). False: overloaded.
+  bool manage(Exchange& exchange, Request request);
+  // What VerifyPlane asked for: users are loaded, tickets awaited, or the answer is there.
+  void proceed(Exchange& exchange, VerifyPlane::Progress progress);
+
+ private:
+  class AdminJob;
+  class LoadJob;
+  void run();
+  void take_tickets();
+  void sweep();
+  void schedule_sweep();
+  void end_if_drained();
+  void touch(Connection& connection);
+  void work_touched();
+
+  Services& services_;
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<Executor> work_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>
+      sweep_timer_;
+  // Tickets that came back: pushed by the committer (release), taken whole by the loop (acquire).
+  std::atomic<engine::Ticket*> returned_{nullptr};
+  // Calls of deliver() under way; the loop's memory outlives them.
+  std::atomic<unsigned> deliveries_{0};
+  VerifyPlane verify_plane_;
+  std::vector<char> scratch_;
+  std::vector<Exchange*> spare_exchanges_;
+  std::vector<Connection*> touched_;
+  Connection* first_connection_ = nullptr;
+  std::size_t connection_count_ = 0;
+  std::int64_t tick_ms_ = 0;
+  std::int64_t drain_deadline_ms_ = 0;
+  bool draining_ = false;
+  bool publish_posted_ = false;
+  std::thread thread_;
+};
+
+// Wall-clock time.
+engine::UnixMillis wall_now();
+
+}  // namespace watchword::api

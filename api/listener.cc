@@ -1,0 +1,78 @@
+#include "api/listener.h"
+
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
+
+namespace watchword::api {
+namespace {
+
+using boost::asio::ip::tcp;
+
+constexpr int backlog = 4096;
+// After accept() failed, mostly for want of file descriptors: long enough not to spin, short enough not to be noticed.
+constexpr std::chrono::milliseconds pause_after_error{50};
+
+tcp::endpoint endpoint_of(const ListenerOptions& options) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(options.host, error);
+  if (error) throw std::runtime_error(fmt::format("cannot listen on {}: it is no IP address", options.host));
+  return {address, options.port};
+}
+
+}  // namespace
+
+Listener::Listener(const ListenerOptions& options, Services& services, const std::vector<std::unique_ptr<EventLoop>>& loops)
+    : services_(services),
+      loops_(loops),
+      planes_(options.planes),
+      acceptor_(loops.front()->io().get_executor()),
+      pause_(loops.front()->io().get_executor()) {
+  const tcp::endpoint endpoint = endpoint_of(options);
+  try {
+    acceptor_.open(endpoint.protocol());
+    acceptor_.set_option(tcp::acceptor::reuse_address(true));
+    acceptor_.bind(endpoint);
+    acceptor_.listen(backlog);
+    port_ = acceptor_.local_endpoint().port();
+  } catch (const boost::system::system_error& fault) {
+    throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", options.host, options.port, fault.code().message()));
+  }
+}
+
+void Listener::accept() {
+  EventLoop& loop = *loops_[turn_++ % loops_.size()];
+  acceptor_.async_accept(loop.io().get_executor(), [this, &loop](const boost::system::error_code& error, Socket socket) {
+    if (error == boost::asio::error::operation_aborted || !acceptor_.is_open()) return;
+    if (error) return back_off();
+    hand_over(std::move(socket), loop);
+    accept();
+  });
+}
+
+void Listener::hand_over(Socket socket, EventLoop& loop) {
+  if (services_.connections.fetch_add(1, std::memory_order_relaxed) >= services_.options.connections_max) {
+    services_.connections.fetch_sub(1, std::memory_order_relaxed);
+    return;  // closed as it goes
+  }
+  boost::asio::post(
+      loop.io(), [&loop, planes = planes_, socket = std::move(socket)]() mutable { loop.adopt(std::move(socket), planes); });
+}
+
+void Listener::back_off() {
+  pause_.expires_after(pause_after_error);
+  pause_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && acceptor_.is_open()) accept();
+  });
+}
+
+void Listener::close() {
+  boost::system::error_code ignored;
+  acceptor_.close(ignored);
+  pause_.cancel();
+}
+
+}  // namespace watchword::api

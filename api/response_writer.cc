@@ -1,0 +1,57 @@
+#include "api/response_writer.h"
+
+#include "api/json_text.h"
+#include "api/problem.h"
+
+namespace watchword::api {
+namespace {
+
+void write_connection(std::string& out, AnswerForm form) {
+  if (form.close) {
+    out += "Connection: close\r\n";
+  } else if (form.http10) {
+    out += "Connection: keep-alive\r\n";
+  }
+}
+
+void write_length_and_body(std::string& out, std::string_view body, AnswerForm form) {
+  out += "Content-Length: ";
+  append_number(out, body.size());
+  out += "\r\n\r\n";
+  if (!form.head_only) out += body;
+}
+
+}  // namespace
+
+void write_json(std::string& out, std::string_view body, AnswerForm form) {
+  out += "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n";
+  write_connection(out, form);
+  write_length_and_body(out, body, form);
+}
+
+void write_response(std::string& out, const Response& response, AnswerForm form) {
+  out += "HTTP/1.1 ";
+  append_number(out, response.status);
+  out += ' ';
+  out += status_title(response.status);
+  out += "\r\nX-Content-Type-Options: nosniff\r\n";
+  if (response.no_store) out += "Cache-Control: no-store\r\n";
+  for (const auto& [name, value] : response.headers) {
+    out += name;
+    out += ": ";
+    out += value;
+    out += "\r\n";
+  }
+  write_connection(out, form);
+  const bool bodiless = response.status == 204 || response.status == 304;  // RFC 9110 section 8.6
+  if (bodiless) {
+    out += "\r\n";
+    return;
+  }
+  out += "Content-Type: ";
+  out += response.content_type;
+  out += "\r\n";
+  write_length_and_body(out, response.body, form);
+}
+
+}  // namespace watchword::api

@@ -1,0 +1,22 @@
+// Answers as bytes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "api/message.h"
+
+namespace watchword::api {
+
+// What an answer owes to its request.
+struct AnswerForm {
+  bool close = false;      // the connection ends after it
+  bool http10 = false;     // then keeping the connection open has to be said
+  bool head_only = false;  // HEAD
+};
+
+// All append. The first: 200, JSON, never cached; no allocation where `out` has room.
+void write_json(std::string& out, std::string_view body, AnswerForm form);
+void write_response(std::string& out, const Response& response, AnswerForm form);
+
+}  // namespace watchword::api

@@ -1,0 +1,45 @@
+#include "api/routes.h"
+
+#include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
+
+namespace watchword::api {
+namespace {
+
+bool serves(std::uint8_t planes, Plane plane) {
+  return (planes & static_cast<std::uint8_t>(plane)) != 0;
+}
+
+}  // namespace
+
+Route route_of(std::string_view target, std::uint8_t planes) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  if (path == "/v1/verify" && serves(planes, Plane::verify)) return Route::verify;
+  if (path == "/v1/verify/batch" && serves(planes, Plane::verify)) return Route::batch;
+  if (path.starts_with("/v1/") && serves(planes, Plane::admin)) return Route::managed;
+  if (path == "/healthz") return Route::health;
+  if (path == "/readyz") return Route::readiness;
+  return Route::unknown;
+}
+
+bool needs_key(Route route) {
+  return route == Route::verify || route == Route::batch || route == Route::managed;
+}
+
+bool has_query(std::string_view target) {
+  return target.find('?') != std::string_view::npos;
+}
+
+bool is_json(std::string_view content_type) {
+  const std::size_t end = std::min(content_type.find_first_of("; \t"), content_type.size());
+  return content_type.empty() || boost::algorithm::iequals(content_type.substr(0, end), "application/json");
+}
+
+std::string_view bearer_key(std::string_view authorization) {
+  constexpr std::string_view scheme = "bearer ";
+  if (!boost::algorithm::istarts_with(authorization, scheme)) return {};
+  const std::size_t key = authorization.find_first_not_of(' ', scheme.size());
+  return key == std::string_view::npos ? std::string_view() : authorization.substr(key);
+}
+
+}  // namespace watchword::api

@@ -1,0 +1,34 @@
+// Which part of the server answers a path. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "api/message.h"
+#include "api/server.h"
+
+namespace watchword::api {
+
+enum class Route : std::uint8_t {
+  health,     // alive; no key
+  readiness,  // fit to be asked; no key
+  verify,
+  batch,
+  managed,  // everything else under /v1/: AdminPlane
+  unknown,
+};
+
+inline constexpr std::size_t body_bytes_max = 64 * 1024;
+inline constexpr std::size_t batch_body_bytes_max = 8 * 1024 * 1024;
+
+// By the target's path, for a listener that serves `planes`: what it does not serve is not there.
+Route route_of(std::string_view target, std::uint8_t planes);
+bool needs_key(Route route);
+bool has_query(std::string_view target);
+// Nothing said is taken as JSON; anything else said is not.
+bool is_json(std::string_view content_type);
+// The key of "Bearer KEY" (RFC 6750; the scheme in any case). Empty: there is none.
+std::string_view bearer_key(std::string_view authorization);
+
+}  // namespace watchword::api

@@ -1,0 +1,78 @@
+#include "api/server.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <future>
+#include <thread>
+
+#include <boost/asio/post.hpp>
+
+#include "api/event_loop.h"
+#include "api/listener.h"
+#include "api/services.h"
+
+namespace watchword::api {
+namespace {
+
+// Every connection is a file descriptor; the usual soft limit of 1,024 would be the first thing to run out.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(engine::Engine& engine, AccessKeys& keys, ServerOptions options) : services(engine, keys, std::move(options)) {}
+
+  Services services;
+  std::vector<std::unique_ptr<EventLoop>> loops;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  bool running = false;
+};
+
+Server::Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options)
+    : impl_(std::make_unique<Impl>(engine, keys, std::move(options))) {}
+
+Server::~Server() {
+  stop();
+}
+
+void Server::start() {
+  raise_descriptor_limit();
+  const ServerOptions& options = impl_->services.options;
+  const unsigned count = options.loops > 0 ? options.loops : std::max(1U, std::thread::hardware_concurrency());
+  for (unsigned i = 0; i < count; ++i) impl_->loops.push_back(std::make_unique<EventLoop>(impl_->services));
+  for (const ListenerOptions& listener : options.listeners) {
+    impl_->listeners.push_back(std::make_unique<Listener>(listener, impl_->services, impl_->loops));
+  }
+  for (const auto& listener : impl_->listeners) listener->accept();
+  impl_->running = true;
+  impl_->services.workers.start();
+  for (const auto& loop : impl_->loops) loop->start();
+}
+
+std::uint16_t Server::port(std::size_t listener) const {
+  return impl_->listeners.at(listener)->port();
+}
+
+void Server::stop() {
+  if (!impl_->running) return;
+  impl_->running = false;
+  impl_->services.stopping.store(true, std::memory_order_relaxed);
+  // First no more sockets come, then the loops are told: so each has its last socket before it hears.
+  std::promise<void> closed;
+  boost::asio::post(impl_->loops.front()->io(), [&] {
+    for (const auto& listener : impl_->listeners) listener->close();
+    closed.set_value();
+  });
+  closed.get_future().wait();
+  for (const auto& loop : impl_->loops) loop->drain();
+  for (const auto& loop : impl_->loops) loop->join();
+  impl_->services.workers.stop();
+}
+
+}  // namespace watchword::api

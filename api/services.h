@@ -1,0 +1,33 @@
+// What all event loops share.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "api/admin_plane.h"
+#include "api/server.h"
+#include "api/worker_pool.h"
+#include "engine/engine.h"
+
+namespace watchword::api {
+
+struct Services {
+  Services(engine::Engine& engine_in, AccessKeys& keys_in, ServerOptions options_in)
+      : engine(engine_in),
+        keys(keys_in),
+        options(std::move(options_in)),
+        admin(engine_in, keys_in),
+        workers(options.workers, options.worker_queue_max) {}
+
+  engine::Engine& engine;
+  AccessKeys& keys;
+  const ServerOptions options;
+  AdminPlane admin;
+  WorkerPool workers;
+  // Set once, by stop(). Relaxed: it only changes what answers say; the order of stopping is kept by the loops' queues.
+  std::atomic<bool> stopping{false};
+  // Written by the accepting loop and by every loop that closes one; relaxed, since it only counts.
+  std::atomic<std::size_t> connections{0};
+};
+
+}  // namespace watchword::api

@@ -1,0 +1,269 @@
+#include "api/verify_plane.h"
+
+#include <array>
+#include <charconv>
+#include <exception>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "api/json_text.h"
+#include "api/problem.h"
+
+namespace watchword::api {
+namespace {
+
+using engine::Next;
+using engine::Result;
+using Standing = Question::Standing;
+
+// A user who is evicted again before the question is asked again, this often: the server has other troubles.
+constexpr unsigned loads_max = 3;
+
+constexpr std::string_view unavailable_detail =
+    "The answer could not be made durable. Nothing was accepted. Try again later.";
+constexpr std::string_view overloaded_detail = "The server is overloaded. Try again later.";
+
+template <class Visit>
+void for_each_question(Exchange& exchange, Visit visit) {
+  if (!exchange.batch) return visit(exchange.question);
+  for (Question& question : exchange.batch->questions) visit(question);
+}
+
+// The caller's name in a receipt: its key's id.
+std::uint64_t receipt_of(const engine::SecretBytes& hash_key, std::uint64_t caller, const VerifyFields& fields) {
+  if (fields.request_id.view().empty()) return 0;
+  std::array<char, 16> text;
+  const char* const end = std::to_chars(text.data(), text.data() + text.size(), caller, 16).ptr;
+  const std::string_view caller_text(text.data(), static_cast<std::size_t>(end - text.data()));
+  return engine::receipt_tag(hash_key, caller_text, fields.user.view(), fields.request_id.view(), fields.code_text.view(),
+                             fields.device_text.view());
+}
+
+void append_verdict(std::string& out, std::string_view user, const engine::Verdict& verdict) {
+  out += R"({"result":")";
+  out += to_string(verdict.result);
+  out += R"(","user":)";
+  append_json_string(out, user);
+  if (verdict.device.value != 0) {
+    out += R"(,"device":{"id":")";
+    append_hex64(out, verdict.device.value);
+    out += R"(","name":)";
+    append_json_string(out, verdict.name());
+    out += '}';
+  }
+  if (verdict.result == Result::accepted) {
+    out += R"(,"drift_steps":)";
+    append_number(out, verdict.drift_steps);
+  }
+  if (verdict.retry_after_s > 0) {
+    out += R"(,"retry_after_s":)";
+    append_number(out, verdict.retry_after_s);
+  }
+  if (verdict.hard_locked) out += R"(,"hard_locked":true)";
+  if (verdict.repeated) out += R"(,"repeated":true)";
+  out += '}';
+}
+
+std::string length_detail(const engine::Verdict& verdict) {
+  return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
+}
+
+// Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
+// items' codes are used up already, so one item's trouble must not hide what became of them.
+void append_item(std::string& out, const Question& question) {
+  const std::string_view user = question.fields.user.view();
+  switch (question.standing) {
+    case Standing::answered:
+      return append_verdict(out, user, question.verdict);
+    case Standing::wrong_length:
+      out += R"({"result":"invalid","user":)";
+      append_json_string(out, user);
+      out += R"(,"detail":)";
+      append_json_string(out, length_detail(question.verdict));
+      break;
+    default:
+      out += R"({"result":"unavailable","user":)";
+      append_json_string(out, user);
+      out += R"(,"retry_after_s":1)";
+      break;
+  }
+  out += '}';
+}
+
+}  // namespace
+
+VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
+  Question& question = exchange.question;
+  question.exchange = &exchange;
+  question.loads = 0;
+  if (const std::optional<RequestFault> fault = parse_verify(body, question.fields)) {
+    write_response(exchange.out, problem(*fault), exchange.form);
+    return Progress::ready;
+  }
+  ask(question, now);
+  return settle(exchange);
+}
+
+VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
+  auto batch = std::make_unique<Batch>();
+  if (const std::optional<RequestFault> fault = parse_batch(body, *batch)) {
+    write_response(exchange.out, problem(*fault), exchange.form);
+    return Progress::ready;
+  }
+  exchange.batch = std::move(batch);
+  for (Question& question : exchange.batch->questions) {
+    question.exchange = &exchange;
+    ask(question, now);
+  }
+  return settle(exchange);
+}
+
+void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
+  Exchange& exchange = *question.exchange;
+  const VerifyFields& fields = question.fields;
+  const engine::VerifyRequest request{
+      .user = fields.user.view(),
+      .code = fields.code,
+      .device = fields.device,
+      .receipt = receipt_of(engine_.store.hash_key(), exchange.caller.id, fields),
+  };
+  switch (engine_.verifier.verify(request, now, producer_, question, question.verdict)) {
+    case Next::answer:
+      question.standing = Standing::answered;
+      break;
+    case Next::await_commit:
+      question.standing = Standing::committing;
+      ++exchange.committing;
+      break;
+    case Next::load_user:
+      question.standing = question.loads < loads_max ? Standing::loading : Standing::overloaded;
+      break;
+    case Next::code_length:
+      question.standing = Standing::wrong_length;
+      break;
+    case Next::unavailable:
+      question.standing = Standing::unavailable;
+      break;
+    case Next::overloaded:
+      question.standing = Standing::overloaded;
+      break;
+  }
+}
+
+VerifyPlane::Progress VerifyPlane::settle(Exchange& exchange) {
+  if (!exchange.loading) {
+    for_each_question(exchange, [&](const Question& question) {
+      if (question.standing == Standing::loading) exchange.loading = true;
+    });
+    if (exchange.loading) return Progress::loads;
+  }
+  if (exchange.loading || exchange.committing > 0) return Progress::waits;
+  render(exchange);
+  return Progress::ready;
+}
+
+std::vector<VerifyPlane::Load> VerifyPlane::wanted(Exchange& exchange) const {
+  std::vector<Load> loads;
+  for_each_question(exchange, [&](Question& question) {
+    if (question.standing == Standing::loading) loads.push_back({.question = &question});
+  });
+  return loads;
+}
+
+VerifyPlane::Progress VerifyPlane::loaded(Exchange& exchange, const std::vector<Load>& loads, engine::UnixMillis now) {
+  exchange.loading = false;
+  for (const Load& load : loads) {
+    Question& question = *load.question;
+    ++question.loads;
+    switch (load.result) {
+      case Loaded::resident:
+        ask(question, now);
+        break;
+      case Loaded::nobody:
+        question.verdict.result = Result::no_device;
+        question.standing = Standing::answered;
+        break;
+      case Loaded::store_fault:
+        question.standing = Standing::unavailable;
+        break;
+    }
+  }
+  return settle(exchange);
+}
+
+VerifyPlane::Progress VerifyPlane::load_refused(Exchange& exchange) {
+  exchange.loading = false;
+  for_each_question(exchange, [](Question& question) {
+    if (question.standing == Standing::loading) question.standing = Standing::overloaded;
+  });
+  return settle(exchange);
+}
+
+VerifyPlane::Progress VerifyPlane::committed(Question& question) {
+  question.standing = question.outcome == engine::Outcome::failed ? Standing::unavailable : Standing::answered;
+  // Another node accepted the code first. A refusal stays what it is: to call it replayed would say that the code was right.
+  if (question.outcome == engine::Outcome::conflict && question.verdict.result == Result::accepted) {
+    question.verdict.result = Result::replayed;
+    question.verdict.repeated = false;
+  }
+  --question.exchange->committing;
+  return settle(*question.exchange);
+}
+
+void VerifyPlane::publish() noexcept {
+  producer_.publish();
+  engine_.committer.kick();
+}
+
+void VerifyPlane::render(Exchange& exchange) {
+  if (exchange.batch) {
+    render_batch(exchange);
+    exchange.batch.reset();
+  } else {
+    render_one(exchange);
+  }
+}
+
+void VerifyPlane::render_one(Exchange& exchange) {
+  const Question& question = exchange.question;
+  switch (question.standing) {
+    case Standing::answered:
+      body_.clear();
+      append_verdict(body_, question.fields.user.view(), question.verdict);
+      return write_json(exchange.out, body_, exchange.form);
+    case Standing::wrong_length:
+      return write_response(exchange.out, problem(422, "code_length", length_detail(question.verdict), "code"),
+                            exchange.form);
+    case Standing::overloaded:
+      return write_response(exchange.out, problem(503, "overloaded", overloaded_detail), exchange.form);
+    default:
+      return write_response(exchange.out, problem(503, "store_unavailable", unavailable_detail), exchange.form);
+  }
+}
+
+void VerifyPlane::render_batch(Exchange& exchange) {
+  std::string body = R"({"results":[)";
+  bool first = true;
+  for (const Question& question : exchange.batch->questions) {
+    if (!first) body += ',';
+    first = false;
+    append_item(body, question);
+  }
+  body += "]}";
+  write_json(exchange.out, body, exchange.form);
+}
+
+void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& loads) noexcept {
+  for (VerifyPlane::Load& load : loads) {
+    try {
+      const bool resident = registrar.load(load.question->fields.user.view());
+      load.result = resident ? VerifyPlane::Loaded::resident : VerifyPlane::Loaded::nobody;
+    } catch (const std::exception& fault) {
+      spdlog::error("a user could not be loaded: {}", fault.what());
+      load.result = VerifyPlane::Loaded::store_fault;
+    }
+  }
+}
+
+}  // namespace watchword::api
