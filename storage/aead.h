@@ -19,6 +19,7 @@ inline constexpr std::size_t aead_tag_bytes = 16;
 // Throws std::runtime_error when OpenSSL fails.
 std::string aead_seal(const engine::SecretBytes& key, std::string_view bound_to, std::span<const std::uint8_t> plain);
 // nullopt: wrong key, bound to something else, or changed.
-std::optional<engine::SecretBytes> aead_open(const engine::SecretBytes& key, std::string_view bound_to, std::string_view sealed);
+std::optional<engine::SecretBytes> aead_open(const engine::SecretBytes& key, std::string_view bound_to,
+                                             std::string_view sealed);
 
 }  // namespace watchword::storage

@@ -74,8 +74,9 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& data_dir) {
     std::string owner = read_file(path).value_or("");
     while (!owner.empty() && owner.back() == '\n') owner.pop_back();
     close(file_);
-    throw OpenError("the data directory " + data_dir.string() + " is in use by process " + (owner.empty() ? "?" : owner) +
-                    "; only one process may have it. Stop that one first, or ask the running server over its REST interface");
+    throw OpenError(
+        "the data directory " + data_dir.string() + " is in use by process " + (owner.empty() ? "?" : owner) +
+        "; only one process may have it. Stop that one first, or ask the running server over its REST interface");
   }
   const std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(file_, 0) != 0) fail("cannot write", path);

@@ -105,7 +105,8 @@ std::string KeyRing::seal(std::string_view user, engine::DeviceId device, const 
   return sealed + aead_seal(data_key_, binding(user, device), secret.bytes());
 }
 
-std::optional<engine::SecretBytes> KeyRing::open(std::string_view user, engine::DeviceId device, std::string_view sealed) const {
+std::optional<engine::SecretBytes> KeyRing::open(std::string_view user, engine::DeviceId device,
+                                                 std::string_view sealed) const {
   std::string version;
   append_le32(version, data_key_version);
   if (!sealed.starts_with(version)) return std::nullopt;

@@ -19,16 +19,18 @@ class OpenError : public std::runtime_error {
 
 struct RocksStoreOptions {
   std::filesystem::path data_dir;
-  std::filesystem::path master_key_file;             // empty: data_dir / "master.key"
-  std::uint64_t free_bytes_min = 64ull << 20;        // below this free space on the disk nothing is written: 503 until there is room again
-  std::size_t memtable_bytes_max = 128u << 20;       // all column families together
+  std::filesystem::path master_key_file;  // empty: data_dir / "master.key"
+  std::uint64_t free_bytes_min =
+      64ull << 20;  // below this free space on the disk nothing is written: 503 until there is room again
+  std::size_t memtable_bytes_max = 128u << 20;  // all column families together
   std::size_t block_cache_bytes = 256u << 20;
   std::uint64_t wal_bytes_max = 128ull << 20;
-  std::size_t unfolded_cells_max = 200000;           // journal cells that start a fold
-  std::uint32_t fold_interval_ms = 10000;            // and the age that does
+  std::size_t unfolded_cells_max = 200000;  // journal cells that start a fold
+  std::uint32_t fold_interval_ms = 10000;   // and the age that does
 };
 
-// Makes the directory (0700), the master key file (0600, unless it exists), the key ring and an empty store. OpenError if there is one already.
+// Makes the directory (0700), the master key file (0600, unless it exists), the key ring and an empty store. OpenError if
+// there is one already.
 void init_data_dir(const RocksStoreOptions& options);
 
 // Opens for this process alone. OpenError: no store there, another process has it (names its pid), unknown format version,

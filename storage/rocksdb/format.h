@@ -18,9 +18,9 @@
 //             failed_confirmations: u8, created_at_s: i64, confirmed_at_s: i64, expires_at_s: i64, sealed secret: text
 //   text   := bytes: u16, that many bytes
 //
-// XX is the shard in hexadecimal, 00 to 0f: FNV-1a (64 bits) of the user modulo 16. A user number is its counter times 16 plus the shard, so
-// that cells find their shard too. Numbers and slots are never used twice: a late write of a cell that was erased is an orphan row, not a
-// wrong one.
+// XX is the shard in hexadecimal, 00 to 0f: FNV-1a (64 bits) of the user modulo 16. A user number is its counter times 16
+// plus the shard, so that cells find their shard too. Numbers and slots are never used twice: a late write of a cell that
+// was erased is an orphan row, not a wrong one.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,9 @@ namespace watchword::storage {
 
 inline constexpr std::size_t shard_count = 16;
 std::size_t shard_of(std::string_view user);
-inline std::size_t shard_of(engine::UserNumber number) { return number.value % shard_count; }
+inline std::size_t shard_of(engine::UserNumber number) {
+  return number.value % shard_count;
+}
 
 // All decoders throw engine::StoreError on bytes that are not of this format.
 std::string encode_row(const engine::UserRecord& record, const KeyRing& keys);

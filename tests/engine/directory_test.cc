@@ -121,7 +121,7 @@ TEST(Directory, ReadersSeeWholePeopleWhileWritersReplaceThem) {
 TEST(Directory, TakesLessThanTwoHundredBytesAPerson) {
   const RcuThread rcu;
   Directory directory;
-  constexpr std::uint64_t people = 500'000;
+  constexpr std::uint64_t people = 1'000'000;
   for (std::uint64_t i = 0; i < people; ++i) {
     directory.put(person("person." + std::to_string(i) + "@example.org", i + 1));
   }

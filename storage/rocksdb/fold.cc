@@ -1,0 +1,134 @@
+// The store's background: folding the journal into the state rows, and an eye on the disk.
+#include <rocksdb/write_batch.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+
+#include "storage/rocksdb/rocks_store.h"
+
+namespace watchword::storage {
+namespace {
+
+constexpr std::size_t rows_per_batch = 4096;
+constexpr std::chrono::milliseconds look_interval{200};
+constexpr std::int64_t disk_look_ms = 50;
+
+std::int64_t steady_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+void RocksStore::run_folds() {
+  auto last = std::chrono::steady_clock::now();
+  for (;;) {
+    {
+      std::unique_lock lock(fold_mutex_);
+      fold_wake_.wait_for(lock, look_interval, [this] { return stopping_ || fold_due_; });
+      if (stopping_) return;
+    }
+    look_at_disk();
+    const auto now = std::chrono::steady_clock::now();
+    if (failed_ || disk_low_) continue;
+    if (!fold_due_ && now - last < std::chrono::milliseconds(options_.fold_interval_ms)) continue;
+    fold();
+    fold_due_ = false;
+    last = std::chrono::steady_clock::now();
+  }
+}
+
+// A crash at any point leaves the blocks, which recovery reads again: the values are absolute and newer() picks the later
+// one.
+void RocksStore::fold() {
+  std::uint64_t end = 0;
+  {
+    const std::lock_guard lock(overlay_mutex_);
+    if (fresh_.empty()) return;
+    std::swap(fresh_, folding_);
+    end = fresh_end_;
+  }
+  try {
+    write_state(folding_);
+    rocksdb::WriteBatch batch;
+    batch.DeleteRange(database_.journal, encode_big_endian(0), encode_big_endian(end));
+    batch.Put(database_.documents, "meta/next-block", encode_u64(end));
+    const rocksdb::Status status = database_.db->Write({}, &batch);
+    if (!status.ok()) throw engine::StoreError(status.ToString());
+  } catch (const std::exception& fault) {
+    fail_for_good(fault.what());
+    return;  // the overlay stays: memory still knows what the rows may lack
+  }
+  const std::lock_guard lock(overlay_mutex_);
+  folding_.clear();
+}
+
+void RocksStore::write_state(const Overlay& cells) {
+  std::vector<std::pair<engine::CellKey, Overlay::Entry>> sorted;
+  sorted.reserve(cells.cells.size());
+  for (const auto& cell : cells.cells) {
+    if (!cells.erased_users.contains(cell.first.user.value)) sorted.push_back(cell);
+  }
+  // By shard first, because each shard is a column family of its own.
+  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+    const auto shard_a = shard_of(a.first.user), shard_b = shard_of(b.first.user);
+    return shard_a != shard_b ? shard_a < shard_b : a.first < b.first;
+  });
+  rocksdb::WriteBatch batch;
+  const auto write = [&] {
+    const rocksdb::Status status = database_.db->Write({}, &batch);
+    if (!status.ok()) throw engine::StoreError(status.ToString());
+    batch.Clear();
+  };
+  for (const auto& [key, entry] : sorted) {
+    rocksdb::ColumnFamilyHandle* const family = database_.state[shard_of(key.user)];
+    if (entry.erased) {
+      batch.Delete(family, encode_cell_key(key));
+    } else {
+      batch.Put(family, encode_cell_key(key), encode_cell_value(entry.value));
+    }
+    if (static_cast<std::size_t>(batch.Count()) >= rows_per_batch) write();
+  }
+  for (const std::uint64_t number : cells.erased_users) {
+    batch.DeleteRange(database_.state[shard_of(engine::UserNumber{number})], encode_cell_key({{number}, 0}),
+                      encode_cell_key({{number + 1}, 0}));
+  }
+  if (batch.Count() > 0) write();
+}
+
+void RocksStore::fail_for_good(const std::string& reason) noexcept {
+  {
+    const std::lock_guard lock(reason_mutex_);
+    if (!failed_) reason_ = "a write failed (" + reason + "); the server must be started again";
+  }
+  failed_ = true;
+  set_writable();
+}
+
+// Before the disk is full, not after: a write that fails half way leaves the unknown.
+void RocksStore::look_at_disk() noexcept {
+  const std::int64_t now_ms = steady_ms();
+  if (!disk_low_ && now_ms - disk_looked_at_ms_.load(std::memory_order_relaxed) < disk_look_ms) return;
+  disk_looked_at_ms_.store(now_ms, std::memory_order_relaxed);
+  struct statvfs disk {};
+  if (statvfs(options_.data_dir.c_str(), &disk) != 0) return;
+  disk_low_ = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize < options_.free_bytes_min;
+  set_writable();
+}
+
+void RocksStore::set_writable() noexcept {
+  writable_.store(!failed_ && !disk_low_, std::memory_order_relaxed);
+}
+
+engine::StoreHealth RocksStore::health() const {
+  engine::StoreHealth health{.writable = writable(), .needs_restart = failed_, .reason = {}};
+  if (failed_) {
+    const std::lock_guard lock(reason_mutex_);
+    health.reason = reason_;
+  } else if (disk_low_) {
+    health.reason = "less than " + std::to_string(options_.free_bytes_min >> 20) +
+                    " MiB are free on the data directory's disk; writes go on when there is room";
+  }
+  return health;
+}
+
+}  // namespace watchword::storage

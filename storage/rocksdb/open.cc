@@ -1,0 +1,156 @@
+#include "storage/open.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+
+#include "storage/rocksdb/rocks_store.h"
+
+namespace watchword::storage {
+namespace {
+
+constexpr std::string_view format_line = "watchword 1\n";
+
+std::filesystem::path format_file(const RocksStoreOptions& options) {
+  return options.data_dir / "FORMAT";
+}
+std::filesystem::path database_dir(const RocksStoreOptions& options) {
+  return options.data_dir / "db";
+}
+std::filesystem::path master_key_file(const RocksStoreOptions& options) {
+  return options.master_key_file.empty() ? options.data_dir / "master.key" : options.master_key_file;
+}
+
+void make_private_directory(const std::filesystem::path& path) {
+  std::error_code fault;
+  std::filesystem::create_directories(path, fault);
+  if (fault) throw OpenError("cannot make the directory " + path.string() + ": " + fault.message());
+  if (chmod(path.c_str(), 0700) != 0) throw OpenError("cannot set the permissions of " + path.string());
+}
+
+std::string shard_name(const char* job, std::size_t shard) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%s.%02zx", job, shard);
+  return name;
+}
+
+rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool create) {
+  rocksdb::DBOptions db;
+  db.create_if_missing = create;
+  db.create_missing_column_families = create;
+  db.error_if_exists = create;
+  db.paranoid_checks = true;
+  db.track_and_verify_wals_in_manifest = true;  // a log file that is gone must stop the start, not roll steps back
+  db.max_total_wal_size = options.wal_bytes_max;
+  db.db_write_buffer_size = options.memtable_bytes_max;
+  db.max_background_jobs = 2;
+  db.max_open_files = 4000;
+  db.skip_stats_update_on_db_open = true;  // start-up must not grow with the data
+  db.skip_checking_sst_file_sizes_on_db_open = true;
+  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  db.keep_log_file_num = 4;
+  db.max_log_file_size = 4u << 20;
+  db.bytes_per_sync = 1u << 20;
+  return db;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const RocksStoreOptions& options, const std::shared_ptr<rocksdb::Cache>& cache,
+                                            bool rows) {
+  rocksdb::ColumnFamilyOptions family;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.block_size = 8 * 1024;
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  if (rows) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  family.write_buffer_size = options.memtable_bytes_max / 2;
+  family.arena_block_size = 128 * 1024;  // there are 34 families
+  family.compression = rocksdb::kLZ4Compression;
+  return family;
+}
+
+}  // namespace
+
+Database::~Database() {
+  if (!db) return;
+  for (rocksdb::ColumnFamilyHandle* family : all) db->DestroyColumnFamilyHandle(family);
+  db->Close();
+}
+
+Database open_database(const RocksStoreOptions& options, bool create) {
+  const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(options, cache, true));
+  families.emplace_back("journal", family_options(options, cache, false));
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    families.emplace_back(shard_name("registrations", i), family_options(options, cache, true));
+  }
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    families.emplace_back(shard_name("state", i), family_options(options, cache, true));
+  }
+  Database database;
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::Open(database_options(options, create), database_dir(options).string(), families, &database.all, &opened);
+  if (!status.ok()) throw OpenError("the store in " + options.data_dir.string() + " does not open: " + status.ToString());
+  database.db.reset(opened);
+  database.documents = database.all[0];
+  database.journal = database.all[1];
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    database.registrations[i] = database.all[2 + i];
+    database.state[i] = database.all[2 + shard_count + i];
+  }
+  return database;
+}
+
+void init_data_dir(const RocksStoreOptions& options) {
+  make_private_directory(options.data_dir);
+  const DirectoryLock lock(options.data_dir);
+  if (read_file(format_file(options))) {
+    throw OpenError("there is a store in " + options.data_dir.string() + " already; nothing was changed");
+  }
+  ensure_master_key(master_key_file(options));
+  // Without FORMAT an earlier init did not come to its end, and nothing in there was ever used.
+  std::filesystem::remove_all(database_dir(options));
+  make_private_directory(database_dir(options));
+  const SealedKeys keys = KeyRing::make(read_master_key(master_key_file(options)));
+  Database database = open_database(options, true);
+  rocksdb::WriteBatch batch;
+  batch.Put(database.documents, "key/data", keys.data_key);
+  batch.Put(database.documents, "key/hash", keys.hash_key);
+  rocksdb::WriteOptions durable;
+  durable.sync = true;
+  const rocksdb::Status status = database.db->Write(durable, &batch);
+  if (!status.ok()) throw OpenError("cannot write the new store: " + status.ToString());
+  write_file_durably(format_file(options), format_line);
+}
+
+std::unique_ptr<engine::Store> open_rocks_store(const RocksStoreOptions& options) {
+  if (!std::filesystem::exists(format_file(options))) {
+    throw OpenError("there is no store in " + options.data_dir.string() + "; run: watchword init --data-dir " +
+                    options.data_dir.string());
+  }
+  auto lock = std::make_unique<DirectoryLock>(options.data_dir);
+  const std::string format = read_file(format_file(options)).value_or("");
+  if (format != format_line) {
+    throw OpenError("the store in " + options.data_dir.string() + " has the format \"" +
+                    format.substr(0, format.find('\n')) +
+                    "\", which this version does not know; it knows \"watchword 1\". Nothing was changed");
+  }
+  const engine::SecretBytes master_key = read_master_key(master_key_file(options));
+  Database database = open_database(options, false);
+  SealedKeys sealed;
+  for (const auto& [name, out] : {std::pair{"key/data", &sealed.data_key}, std::pair{"key/hash", &sealed.hash_key}}) {
+    const rocksdb::Status status = database.db->Get({}, database.documents, name, out);
+    if (!status.ok()) throw OpenError("the store has no keys: " + status.ToString());
+  }
+  KeyRing keys(master_key, sealed);
+  return std::make_unique<RocksStore>(std::move(lock), std::move(database), std::move(keys), options);
+}
+
+}  // namespace watchword::storage

@@ -1,0 +1,111 @@
+// The embedded store: one RocksDB in the data directory, owned by this process alone.
+//
+// advance() writes one journal block with all cells of a group, and the rows of its changes, in one batch with one sync. A
+// fold thread carries the newest cell values into the state rows behind, in bulk and sorted, and drops the blocks that they
+// came in. A failed write is never tried again: the store takes no more writes until it is opened anew, because what a
+// failed sync left on disk is unknown.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/store.h"
+#include "storage/files.h"
+#include "storage/key_ring.h"
+#include "storage/open.h"
+#include "storage/rocksdb/format.h"
+#include "storage/rocksdb/overlay.h"
+
+namespace watchword::storage {
+
+// An open database with its column families by job. Closes what it opened.
+struct Database {
+  std::unique_ptr<rocksdb::DB> db;
+  rocksdb::ColumnFamilyHandle* documents = nullptr;
+  rocksdb::ColumnFamilyHandle* journal = nullptr;
+  std::array<rocksdb::ColumnFamilyHandle*, shard_count> registrations{};
+  std::array<rocksdb::ColumnFamilyHandle*, shard_count> state{};
+  std::vector<rocksdb::ColumnFamilyHandle*> all;
+
+  Database() = default;
+  Database(Database&&) = default;
+  ~Database();
+};
+// Throws OpenError. `create`: the directory holds none yet.
+Database open_database(const RocksStoreOptions& options, bool create);
+
+class RocksStore : public engine::Store {
+ public:
+  RocksStore(std::unique_ptr<DirectoryLock> lock, Database database, KeyRing keys, const RocksStoreOptions& options);
+  ~RocksStore() override;
+
+  void advance(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes,
+               std::span<engine::Outcome> cell_outcomes, std::span<engine::Outcome> change_outcomes) noexcept override;
+  std::optional<engine::LoadedUser> load(std::string_view user) override;
+  engine::UserPage list(std::string_view prefix, std::string_view after, std::size_t limit) override;
+  void for_each_user(const std::function<bool(const engine::UserRecord&)>& visit) override;
+  engine::UserNumber allocate_number(std::string_view user) override;
+  std::optional<std::string> document(std::string_view name) override;
+  std::vector<std::pair<std::string, std::string>> documents(std::string_view prefix) override;
+  const engine::SecretBytes& hash_key() const override { return keys_.hash_key(); }
+  engine::StoreHealth health() const override;
+  bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
+  void put_bulk(std::span<const engine::UserRecord> users) override;
+  void finish_bulk() override;
+
+ private:
+  void recover_journal();
+  bool write_group(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes);
+  void put_change(rocksdb::WriteBatch& batch, const engine::Change& change);
+  void put_users(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users);
+  void remember(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes);
+  void walk(std::string_view prefix, std::string_view after,
+            const std::function<bool(std::string_view user, std::string_view row)>& visit);
+
+  void run_folds();
+  void fold();
+  void write_state(const Overlay& cells);
+
+  void fail_for_good(const std::string& reason) noexcept;
+  void look_at_disk() noexcept;
+  void set_writable() noexcept;
+
+  const RocksStoreOptions options_;
+  std::unique_ptr<DirectoryLock> lock_;  // first in, last out
+  Database database_;
+  const KeyRing keys_;
+  std::atomic<std::uint64_t> next_number_{1};
+
+  // Written by advance()'s one caller.
+  std::uint64_t next_block_ = 1;
+  std::string block_;
+
+  std::mutex overlay_mutex_;
+  Overlay fresh_;                // since the last fold began; under overlay_mutex_
+  Overlay folding_;              // being written to the state rows; changed only while overlay_mutex_ is held
+  std::uint64_t fresh_end_ = 1;  // first block that is not in fresh_; under overlay_mutex_
+
+  std::atomic<bool> writable_{true};  // what the two below come to; read on every verification
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> disk_low_{false};
+  mutable std::mutex reason_mutex_;
+  std::string reason_;  // under reason_mutex_
+  std::atomic<std::int64_t> disk_looked_at_ms_{0};
+
+  std::mutex fold_mutex_;
+  std::condition_variable fold_wake_;
+  bool stopping_ = false;  // under fold_mutex_
+  std::atomic<bool> fold_due_{false};
+  std::thread folder_;
+};
+
+}  // namespace watchword::storage
