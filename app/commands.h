@@ -1,0 +1,30 @@
+// The commands of the binary. Each returns the exit code (0 success, 1 failure) or throws what main() turns into one line on stderr.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+
+namespace watchword::app {
+
+int run_init(const Config& config);
+int run_serve(const Config& config);
+
+struct ImportOptions {
+  std::string file;  // "-": standard input
+  bool allow_short_secrets = false;
+};
+int run_import(const Config& config, const ImportOptions& options);
+
+struct ExportOptions {
+  std::string output;  // empty: standard output
+  bool with_secrets = false;
+};
+int run_export(const Config& config, const ExportOptions& options);
+
+int run_key_create(const Config& config, const std::string& name, const std::vector<std::string>& scopes);
+int run_key_list(const Config& config);
+int run_key_revoke(const Config& config, const std::string& id);
+
+}  // namespace watchword::app

@@ -1,0 +1,286 @@
+#include "app/config.h"
+
+#include <toml++/toml.h>
+
+#include <charconv>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+#include <sstream>
+
+namespace watchword::app {
+namespace {
+
+using Take = std::function<void(const toml::node&)>;
+using Keys = std::map<std::string, Take>;
+
+// Reads one table: each key goes to the function that takes it, an unknown one stops the start.
+class Reader {
+ public:
+  explicit Reader(std::string file) : file_(std::move(file)) {}
+
+  [[noreturn]] void fail(const toml::node& at, const std::string& what) const {
+    throw ConfigError(file_ + ":" + std::to_string(at.source().begin.line) + ": " + what);
+  }
+
+  void table(const std::string& path, const toml::node& node, const Keys& keys) const {
+    const toml::table* const found = node.as_table();
+    if (found == nullptr) fail(node, path + " must be a table");
+    for (const auto& [name, value] : *found) {
+      const std::string key(name.str());
+      const auto known = keys.find(key);
+      const std::string full = path.empty() ? key : path + "." + key;
+      if (known == keys.end()) fail(value, "unknown key \"" + full + "\"; allowed here: " + names(keys));
+      known->second(value);
+    }
+  }
+
+  std::string text(const std::string& key, const toml::node& node) const {
+    const auto value = node.value_exact<std::string>();
+    if (!value) fail(node, key + " must be a text in quotes");
+    return *value;
+  }
+
+  template <class Number>
+  Number number(const std::string& key, const toml::node& node, std::int64_t least, std::int64_t most) const {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most) {
+      fail(node, key + " must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    }
+    return static_cast<Number>(*value);
+  }
+
+  template <class Choice>
+  Choice choice(const std::string& key, const toml::node& node,
+                const std::vector<std::pair<std::string, Choice>>& choices) const {
+    const auto value = node.value_exact<std::string>();
+    std::string allowed;
+    for (const auto& [name, meaning] : choices) {
+      if (value && *value == name) return meaning;
+      allowed += (allowed.empty() ? "\"" : ", \"") + name + "\"";
+    }
+    fail(node, key + " must be one of " + allowed);
+  }
+
+ private:
+  static std::string names(const Keys& keys) {
+    std::string all;
+    for (const auto& [name, take] : keys) all += (all.empty() ? "" : ", ") + name;
+    return all;
+  }
+  std::string file_;
+};
+
+constexpr std::int64_t mib = std::int64_t{1} << 20;
+constexpr std::int64_t tib = std::int64_t{1} << 40;
+
+Keys data_keys(const Reader& in, Config& config) {
+  storage::RocksStoreOptions& store = config.store;
+  return {
+      {"dir", [&](const auto& node) { store.data_dir = in.text("data.dir", node); }},
+      {"master_key_file", [&](const auto& node) { store.master_key_file = in.text("data.master_key_file", node); }},
+      {"free_bytes_min",
+       [&](const auto& node) { store.free_bytes_min = in.number<std::uint64_t>("data.free_bytes_min", node, 0, tib); }},
+      {"memtable_bytes_max",
+       [&](const auto& node) {
+         store.memtable_bytes_max = in.number<std::size_t>("data.memtable_bytes_max", node, 16 * mib, 1024 * 1024 * mib);
+       }},
+      {"block_cache_bytes",
+       [&](const auto& node) {
+         store.block_cache_bytes = in.number<std::size_t>("data.block_cache_bytes", node, 8 * mib, 1024 * 1024 * mib);
+       }},
+      {"wal_bytes_max",
+       [&](const auto& node) {
+         store.wal_bytes_max = in.number<std::uint64_t>("data.wal_bytes_max", node, 16 * mib, 64 * 1024 * mib);
+       }},
+      {"unfolded_cells_max",
+       [&](const auto& node) {
+         store.unfolded_cells_max = in.number<std::size_t>("data.unfolded_cells_max", node, 1000, 10'000'000);
+       }},
+      {"fold_interval_ms",
+       [&](const auto& node) {
+         store.fold_interval_ms = in.number<std::uint32_t>("data.fold_interval_ms", node, 100, 600'000);
+       }},
+  };
+}
+
+Keys server_keys(const Reader& in, Config& config) {
+  api::ServerOptions& server = config.server;
+  const auto seconds = [&in](const char* key, std::chrono::seconds& out) {
+    return [&in, key, &out](const toml::node& node) {
+      out = std::chrono::seconds(in.number<std::int64_t>(std::string("server.") + key, node, 1, 3600));
+    };
+  };
+  return {
+      {"loops", [&](const auto& node) { server.loops = in.number<unsigned>("server.loops", node, 0, 256); }},
+      {"workers", [&](const auto& node) { server.workers = in.number<unsigned>("server.workers", node, 1, 256); }},
+      {"connections_max",
+       [&](const auto& node) {
+         server.connections_max = in.number<std::size_t>("server.connections_max", node, 1, 1'000'000);
+       }},
+      {"worker_queue_max",
+       [&](const auto& node) {
+         server.worker_queue_max = in.number<std::size_t>("server.worker_queue_max", node, 1, 1'000'000);
+       }},
+      {"header_timeout_s", seconds("header_timeout_s", server.header_timeout)},
+      {"body_timeout_s", seconds("body_timeout_s", server.body_timeout)},
+      {"idle_timeout_s", seconds("idle_timeout_s", server.idle_timeout)},
+      {"write_timeout_s", seconds("write_timeout_s", server.write_timeout)},
+      {"drain_timeout_s", seconds("drain_timeout_s", server.drain_timeout)},
+  };
+}
+
+std::uint8_t read_planes(const Reader& in, const toml::node& node) {
+  const toml::array* const names = node.as_array();
+  if (names == nullptr || names->empty()) in.fail(node, "listener.planes must be a list such as [\"verify\", \"admin\"]");
+  std::uint8_t planes = 0;
+  for (const toml::node& name : *names) {
+    const auto plane = in.choice<api::Plane>("listener.planes", name,
+                                             {{"verify", api::Plane::verify},
+                                              {"admin", api::Plane::admin},
+                                              {"portal", api::Plane::portal},
+                                              {"metrics", api::Plane::metrics}});
+    planes = static_cast<std::uint8_t>(planes | static_cast<std::uint8_t>(plane));
+  }
+  return planes;
+}
+
+void read_listeners(const Reader& in, const toml::node& node, Config& config) {
+  const toml::array* const list = node.as_array();
+  if (list == nullptr || list->empty()) in.fail(node, "listener must be one or more tables, each begun with [[listener]]");
+  config.server.listeners.clear();
+  for (const toml::node& one : *list) {
+    api::ListenerOptions listener;
+    in.table(
+        "listener", one,
+        {{"host", [&](const auto& value) { listener.host = in.text("listener.host", value); }},
+         {"port", [&](const auto& value) { listener.port = in.number<std::uint16_t>("listener.port", value, 0, 65535); }},
+         {"planes", [&](const auto& value) { listener.planes = read_planes(in, value); }}});
+    config.server.listeners.push_back(listener);
+  }
+}
+
+Keys lockout_keys(const Reader& in, engine::Lockout& lockout) {
+  const auto count = [&in](const char* key, auto& out) {
+    return [&in, key, &out](const toml::node& node) {
+      out = in.number<std::remove_reference_t<decltype(out)>>(std::string("policy.lockout.") + key, node, 1, 86'400);
+    };
+  };
+  return {{"failures", count("failures", lockout.failures)},
+          {"delay_s_min", count("delay_s_min", lockout.delay_s_min)},
+          {"delay_s_max", count("delay_s_max", lockout.delay_s_max)},
+          {"hard_failures", count("hard_failures", lockout.hard_failures)}};
+}
+
+Keys policy_keys(const Reader& in, engine::Policy& policy) {
+  const auto count = [&in](const char* key, auto& out) {
+    return [&in, key, &out](const toml::node& node) {
+      out = in.number<std::remove_reference_t<decltype(out)>>(
+          std::string("policy.") + key, node, 0, std::numeric_limits<std::remove_reference_t<decltype(out)>>::max());
+    };
+  };
+  using engine::NoDeviceAction, engine::Prompt, engine::SelfRegistration, engine::Algorithm;
+  return {
+      {"self_registration",
+       [&](const auto& node) {
+         policy.self_registration =
+             in.choice<SelfRegistration>("policy.self_registration", node,
+                                         {{"allowed", SelfRegistration::allowed}, {"denied", SelfRegistration::denied}});
+       }},
+      {"no_device_action",
+       [&](const auto& node) {
+         policy.no_device_action = in.choice<NoDeviceAction>("policy.no_device_action", node,
+                                                             {{"register", NoDeviceAction::register_device},
+                                                              {"allow", NoDeviceAction::allow},
+                                                              {"deny", NoDeviceAction::deny}});
+       }},
+      {"prompt",
+       [&](const auto& node) {
+         policy.prompt = in.choice<Prompt>("policy.prompt", node, {{"always", Prompt::always}, {"never", Prompt::never}});
+       }},
+      {"algorithm",
+       [&](const auto& node) {
+         policy.defaults.algorithm =
+             in.choice<Algorithm>("policy.algorithm", node,
+                                  {{"SHA1", Algorithm::sha1}, {"SHA256", Algorithm::sha256}, {"SHA512", Algorithm::sha512}});
+       }},
+      {"issuer", [&](const auto& node) { policy.issuer = in.text("policy.issuer", node); }},
+      {"digits", count("digits", policy.defaults.digits)},
+      {"period", count("period", policy.defaults.period_s)},
+      {"max_devices_per_user", count("max_devices_per_user", policy.max_devices_per_user)},
+      {"window_steps", count("window_steps", policy.window_steps)},
+      {"registration_window_steps", count("registration_window_steps", policy.registration_window_steps)},
+      {"max_drift_steps", count("max_drift_steps", policy.max_drift_steps)},
+      {"pending_expires_s", count("pending_expires_s", policy.pending_expires_s)},
+      {"lockout", [&](const auto& node) { in.table("policy.lockout", node, lockout_keys(in, policy.lockout)); }},
+  };
+}
+
+void read_policy(const Reader& in, const toml::node& node, Config& config) {
+  in.table("policy", node, policy_keys(in, config.policy));
+  if (const auto fault = engine::validate(config.policy)) {
+    in.fail(node, "policy." + fault->field + " is out of range; allowed: " + fault->reason);
+  }
+}
+
+void read_log(const Reader& in, const toml::node& node, Config& config) {
+  in.table("log", node, {{"level", [&](const auto& value) {
+                            config.log.level = in.choice<std::string>(
+                                "log.level", value,
+                                {{"debug", "debug"}, {"info", "info"}, {"warning", "warning"}, {"error", "error"}});
+                          }}});
+}
+
+}  // namespace
+
+Config default_config() {
+  Config config;
+  config.store.data_dir = "watchword-data";
+  return config;
+}
+
+Config parse_config(std::string_view text, const std::string& name) {
+  Config config = default_config();
+  const Reader in(name);
+  try {
+    const toml::table document = toml::parse(text, name);
+    in.table("", document,
+             {{"data", [&](const auto& node) { in.table("data", node, data_keys(in, config)); }},
+              {"listener", [&](const auto& node) { read_listeners(in, node, config); }},
+              {"server", [&](const auto& node) { in.table("server", node, server_keys(in, config)); }},
+              {"log", [&](const auto& node) { read_log(in, node, config); }},
+              {"policy", [&](const auto& node) { read_policy(in, node, config); }}});
+  } catch (const toml::parse_error& fault) {
+    throw ConfigError(name + ":" + std::to_string(fault.source().begin.line) + ": " + std::string(fault.description()));
+  }
+  return config;
+}
+
+Config read_config(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) throw ConfigError("cannot read the configuration file " + file.string());
+  std::stringstream text;
+  text << in.rdbuf();
+  return parse_config(text.str(), file.string());
+}
+
+api::ListenerOptions parse_listener(const std::string& text) {
+  api::ListenerOptions listener;
+  const std::size_t colon = text.rfind(':');
+  const auto fail = [&] {
+    throw ConfigError("\"" + text + "\" is no address to listen on; write HOST:PORT, such as 127.0.0.1:8080");
+  };
+  if (colon == std::string::npos || colon == 0) fail();
+  listener.host = text.substr(0, colon);
+  if (listener.host.front() == '[' && listener.host.back() == ']') {
+    listener.host = listener.host.substr(1, listener.host.size() - 2);
+  }
+  if (listener.host == "localhost") listener.host = "127.0.0.1";
+  const char* const end = text.data() + text.size();
+  const auto [stop, fault] = std::from_chars(text.data() + colon + 1, end, listener.port);
+  if (fault != std::errc{} || stop != end) fail();
+  return listener;
+}
+
+}  // namespace watchword::app

@@ -1,0 +1,109 @@
+// The command line: which command, with which configuration. Flags win over the file.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <iostream>
+
+#include "app/commands.h"
+#include "app/log.h"
+
+namespace {
+
+using namespace watchword;
+
+constexpr int wrong_usage = 2;
+
+struct Arguments {
+  std::string config_file;
+  std::string data_dir;
+  std::vector<std::string> listen;
+  app::ImportOptions import_options;
+  std::string format = "csv";
+  app::ExportOptions export_options;
+  std::string key_name;
+  std::vector<std::string> key_scopes;
+  std::string key_id;
+};
+
+app::Config configure(const Arguments& arguments) {
+  app::Config config = arguments.config_file.empty() ? app::default_config() : app::read_config(arguments.config_file);
+  if (!arguments.data_dir.empty()) config.store.data_dir = arguments.data_dir;
+  if (!arguments.listen.empty()) {
+    config.server.listeners.clear();
+    for (const std::string& address : arguments.listen) config.server.listeners.push_back(app::parse_listener(address));
+  }
+  return config;
+}
+
+void take_data_dir(CLI::App* command, Arguments& arguments) {
+  command->add_option("--config", arguments.config_file, "Configuration file (TOML)");
+  command->add_option("--data-dir", arguments.data_dir, "Data directory");
+}
+
+int run(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App program{"Watchword registers authenticator apps and verifies their codes."};
+  program.set_version_flag("--version", std::string("watchword ") + WATCHWORD_VERSION);
+  program.require_subcommand(1);
+
+  CLI::App* const init = program.add_subcommand("init", "Make a data directory, its master key and the first admin API key");
+  take_data_dir(init, arguments);
+  CLI::App* const serve = program.add_subcommand("serve", "Run the server in the foreground");
+  take_data_dir(serve, arguments);
+  serve->add_option("--listen", arguments.listen, "HOST:PORT with all planes; may be repeated");
+
+  CLI::App* const import = program.add_subcommand("import", "Register devices from a CSV file: user,name,secret,algorithm,digits,period");
+  take_data_dir(import, arguments);
+  import->add_option("FILE", arguments.import_options.file, "The file, or - for standard input")->required();
+  import->add_option("--format", arguments.format, "csv")->check(CLI::IsMember({"csv"}));
+  import->add_flag("--allow-short-secrets", arguments.import_options.allow_short_secrets,
+                   "Take secrets of 10 to 15 bytes too (old estates; RFC 4226 asks for 16)");
+  CLI::App* const export_command = program.add_subcommand("export", "Write all active devices as CSV");
+  take_data_dir(export_command, arguments);
+  export_command->add_flag("--with-secrets", arguments.export_options.with_secrets, "Write the secrets too, in the clear");
+  export_command->add_option("--output", arguments.export_options.output, "File to write (0600); standard output if absent");
+  export_command->add_option("--format", arguments.format, "csv")->check(CLI::IsMember({"csv"}));
+
+  CLI::App* const keys = program.add_subcommand("api-key", "Create, list and revoke API keys");
+  keys->require_subcommand(1);
+  CLI::App* const create = keys->add_subcommand("create", "Make a key and print it, once");
+  take_data_dir(create, arguments);
+  create->add_option("--scope", arguments.key_scopes, "verify, enroll, read, admin, audit or metrics; may be repeated")
+      ->required()
+      ->delimiter(',');
+  create->add_option("--name", arguments.key_name, "What the key is for")->required();
+  CLI::App* const list = keys->add_subcommand("list", "List keys, without their secrets");
+  take_data_dir(list, arguments);
+  CLI::App* const revoke = keys->add_subcommand("revoke", "Revoke a key");
+  take_data_dir(revoke, arguments);
+  revoke->add_option("ID", arguments.key_id, "The key's id, as listed")->required();
+
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    return program.exit(asked);
+  } catch (const CLI::ParseError& fault) {
+    program.exit(fault, std::cerr, std::cerr);
+    return wrong_usage;
+  }
+  const app::Config config = configure(arguments);
+  app::set_up_log(config.log.level);
+  if (init->parsed()) return app::run_init(config);
+  if (serve->parsed()) return app::run_serve(config);
+  if (import->parsed()) return app::run_import(config, arguments.import_options);
+  if (export_command->parsed()) return app::run_export(config, arguments.export_options);
+  if (create->parsed()) return app::run_key_create(config, arguments.key_name, arguments.key_scopes);
+  if (list->parsed()) return app::run_key_list(config);
+  return app::run_key_revoke(config, arguments.key_id);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& fault) {
+    std::fprintf(stderr, "watchword: %s\n", fault.what());
+    return 1;
+  }
+}

@@ -1,0 +1,112 @@
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include "api/access_keys.h"
+#include "api/policy_document.h"
+#include "api/server.h"
+#include "app/commands.h"
+#include "app/log.h"
+#include "engine/engine.h"
+#include "engine/rcu.h"
+#include "storage/open.h"
+
+namespace watchword::app {
+namespace {
+
+constexpr std::chrono::milliseconds health_interval{500};
+
+// Memory holds secrets: no core dump, no debugger of the same user.
+void forbid_core_dumps() {
+  prctl(PR_SET_DUMPABLE, 0);
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
+void raise_open_files() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+// Blocked in every thread that is started afterwards, so that only wait_for_signal() sees them.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+void log_health(const engine::StoreHealth& health) {
+  if (health.writable) {
+    log(Level::info, "store recovered");
+  } else {
+    log(Level::error, "store refuses writes", {{"reason", health.reason}, {"needs_restart", health.needs_restart ? "yes" : "no"}});
+  }
+}
+
+// Until SIGTERM or SIGINT; meanwhile tells when the store's health changes.
+int wait_for_signal(const sigset_t& signals, const engine::Store& store) {
+  bool writable = true;
+  for (;;) {
+    const timespec interval{0, std::chrono::nanoseconds(health_interval).count()};
+    const int signal = sigtimedwait(&signals, nullptr, &interval);
+    if (signal > 0) return signal;
+    const engine::StoreHealth health = store.health();
+    if (health.writable != writable) log_health(health);
+    writable = health.writable;
+  }
+}
+
+std::string address_of(const api::ListenerOptions& listener, std::uint16_t port) {
+  const bool six = listener.host.find(':') != std::string::npos;
+  return (six ? "[" + listener.host + "]" : listener.host) + ":" + std::to_string(port);
+}
+
+}  // namespace
+
+int run_serve(const Config& config) {
+  forbid_core_dumps();
+  raise_open_files();
+  const sigset_t signals = block_signals();
+  const engine::RcuThread rcu;
+  log(Level::info, "start", {{"version", WATCHWORD_VERSION}, {"data_dir", config.store.data_dir.string()}});
+  const auto begin = std::chrono::steady_clock::now();
+
+  const std::unique_ptr<engine::Store> store = storage::open_rocks_store(config.store);
+  engine::Engine engine(*store, api::load_policy(*store, config.policy));
+  log(Level::info, "kernel", {{"hmac", engine::best_kernel().name}});
+  {
+    api::AccessKeys keys(*store, engine.committer);
+    api::Server server(engine, keys, config.server);
+    server.start();
+    for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
+      log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});
+    }
+    const auto ready_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
+    log(Level::info, "ready", {{"after_ms", static_cast<std::int64_t>(ready_ms)}});
+
+    const int signal = wait_for_signal(signals, *store);
+    log(Level::info, "stop", {{"signal", std::int64_t{signal}}});
+    // Who asks twice does not want to wait.
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    std::signal(SIGTERM, [](int) { std::_Exit(1); });
+    std::signal(SIGINT, [](int) { std::_Exit(1); });
+    server.stop();
+  }
+  engine.committer.stop();
+  const bool clean = store->writable();
+  log(Level::info, "stopped", {{"clean", clean ? "yes" : "no"}});
+  return 0;
+}
+
+}  // namespace watchword::app
