@@ -100,13 +100,6 @@ struct DevicePatch {
   std::optional<bool> enabled;
 };
 
-struct ImportRow {
-  UserName user;
-  std::string name;
-  SecretBytes secret;
-  OtpParameters parameters;
-};
-
 // Wrong codes after which a pending registration is void: it has a budget of its own, so that mistyping does not lock out
 // the devices that a person has.
 inline constexpr std::uint8_t failed_confirmations_max = 10;

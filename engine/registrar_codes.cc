@@ -1,12 +1,11 @@
 // The registrar's calls that look at codes: confirmation, resynchronisation, unlocking, and the memory of retired secrets.
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/crypto.h>
 #include <sched.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "engine/registrar.h"
+#include "engine/retired_secrets.h"
 #include "engine/words.h"
 
 namespace watchword::engine {
@@ -14,7 +13,6 @@ namespace {
 
 // "Your phone's clock is 2 minutes behind": how far a wrong confirmation looks for a moment that explains it.
 constexpr std::int64_t clock_help_s = 3600;
-constexpr std::string_view retired_prefix = "retired-secret/";
 
 // Codes of the steps first .. first + count - 1 as numbers.
 std::vector<std::uint32_t> codes(const HmacKernel& kernel, const DeviceRecord& device, std::int64_t first,
@@ -38,55 +36,23 @@ Window around(std::int64_t centre, std::int64_t steps) {
   return {first, static_cast<std::size_t>(std::max<std::int64_t>(0, centre + steps - first) + 1)};
 }
 
-// Name of the note that a secret was in use: a keyed hash, which tells nothing about the secret.
-std::string retired_name(const SecretBytes& hash_key, const SecretBytes& secret) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int bytes = 0;
-  HMAC(EVP_sha256(), hash_key.data(), static_cast<int>(hash_key.size()), secret.data(), secret.size(), digest, &bytes);
-  std::string name(retired_prefix);
-  constexpr std::string_view hex = "0123456789abcdef";
-  for (unsigned int i = 0; i < 16; ++i) {
-    name += hex[digest[i] >> 4];
-    name += hex[digest[i] & 15];
-  }
-  return name;
-}
-
-struct Retired {
-  std::int64_t last_step = -1;
-  std::int64_t forget_at_s = 0;
-};
-std::string write_retired(const Retired& retired) {
-  return std::to_string(retired.last_step) + " " + std::to_string(retired.forget_at_s);
-}
-Retired read_retired(std::string_view text) {
-  Retired retired;
-  const char* const end = text.data() + text.size();
-  const auto step = std::from_chars(text.data(), end, retired.last_step);
-  if (step.ec == std::errc{} && step.ptr != end) std::from_chars(step.ptr + 1, end, retired.forget_at_s);
-  return retired;
-}
-
 }  // namespace
 
-// A secret that is removed and registered again must not bring its used codes back to life: its last step is kept as long as
-// a window could still hold it. Notes that have served their time go with the next removal.
 Change Registrar::retirement(const DeviceRecord& device, const CellValue& last, UnixMillis now) {
   Change change;
-  for (const auto& [name, text] : store_.documents(retired_prefix)) {
-    if (read_retired(text).forget_at_s < now.seconds()) change.erase_documents.push_back(name);
+  for (const auto& [name, text] : store_.documents(retired_secret_prefix)) {
+    if (RetiredSecret::parse(text).forget_at_s < now.seconds()) change.erase_documents.push_back(name);
   }
   const ReplayWord word{last.word};
   if (!word.used()) return change;
-  const std::int64_t steps_kept = 2 * static_cast<std::int64_t>(window_steps_max + drift_steps_max);
-  const Retired retired{word.last_step(), (word.last_step() + steps_kept) * device.parameters.period_s};
-  change.put_documents.emplace_back(retired_name(store_.hash_key(), device.secret), write_retired(retired));
+  const RetiredSecret retired = RetiredSecret::after(word.last_step(), device.parameters.period_s);
+  change.put_documents.emplace_back(retired_secret_name(store_.hash_key(), device.secret), retired.text());
   return change;
 }
 
 std::int64_t Registrar::retired_step(const DeviceRecord& device) {
-  const std::optional<std::string> text = store_.document(retired_name(store_.hash_key(), device.secret));
-  return text ? read_retired(*text).last_step : -1;
+  const std::optional<std::string> text = store_.document(retired_secret_name(store_.hash_key(), device.secret));
+  return text ? RetiredSecret::parse(*text).last_step : -1;
 }
 
 Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code code, UnixMillis now) {

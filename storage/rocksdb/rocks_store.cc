@@ -10,9 +10,14 @@ namespace {
 
 constexpr std::string_view document_prefix = "doc/";
 constexpr std::string_view next_number_key = "meta/next-number";
+constexpr std::uint64_t numbers_reserved = 1u << 20;
 
 void throw_unless(const rocksdb::Status& status) {
   if (!status.ok()) throw engine::StoreError("the store cannot be read: " + status.ToString());
+}
+
+void throw_unless_written(const rocksdb::Status& status) {
+  if (!status.ok()) throw engine::StoreError("the store cannot be written: " + status.ToString());
 }
 
 rocksdb::Slice slice(std::string_view text) {
@@ -120,11 +125,15 @@ void RocksStore::put_change(rocksdb::WriteBatch& batch, const engine::Change& ch
   }
 }
 
-void RocksStore::put_users(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users) {
-  if (users.empty()) return;
+void RocksStore::put_rows(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users) {
   for (const engine::UserRecord& user : users) {
     batch.Put(database_.registrations[shard_of(user.user)], user.user, encode_row(user, keys_));
   }
+}
+
+void RocksStore::put_users(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users) {
+  if (users.empty()) return;
+  put_rows(batch, users);
   // All numbers in these rows were allocated before, so they are below this one.
   batch.Put(database_.documents, slice(next_number_key), encode_u64(next_number_.load()));
 }
@@ -234,20 +243,28 @@ std::vector<std::pair<std::string, std::string>> RocksStore::documents(std::stri
   return found;
 }
 
+// Rows reach the disk in no order, so the numbers that they hold are put out of use before, with a sync.
+void RocksStore::reserve_numbers() {
+  if (next_number_.load() <= reserved_number_) return;
+  reserved_number_ = next_number_.load() + numbers_reserved;
+  rocksdb::WriteOptions durable;
+  durable.sync = true;
+  throw_unless_written(database_.db->Put(durable, database_.documents, slice(next_number_key), encode_u64(reserved_number_)));
+}
+
 void RocksStore::put_bulk(std::span<const engine::UserRecord> users) {
+  reserve_numbers();
   rocksdb::WriteBatch batch;
-  put_users(batch, users);
+  put_rows(batch, users);
   rocksdb::WriteOptions unlogged;
   unlogged.disableWAL = true;
-  const rocksdb::Status status = database_.db->Write(unlogged, &batch);
-  if (!status.ok()) throw engine::StoreError("the store cannot be written: " + status.ToString());
+  throw_unless_written(database_.db->Write(unlogged, &batch));
 }
 
 void RocksStore::finish_bulk() {
   rocksdb::FlushOptions flush;
   flush.wait = true;
-  const rocksdb::Status status = database_.db->Flush(flush, database_.all);
-  if (!status.ok()) throw engine::StoreError("the store cannot be written: " + status.ToString());
+  throw_unless_written(database_.db->Flush(flush, database_.all));
 }
 
 }  // namespace watchword::storage

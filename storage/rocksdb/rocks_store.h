@@ -66,6 +66,8 @@ class RocksStore : public engine::Store {
   void recover_journal();
   bool write_group(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes);
   void put_change(rocksdb::WriteBatch& batch, const engine::Change& change);
+  void put_rows(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users);
+  void reserve_numbers();
   void put_users(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users);
   void remember(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes);
   void walk(std::string_view prefix, std::string_view after,
@@ -84,6 +86,7 @@ class RocksStore : public engine::Store {
   Database database_;
   const KeyRing keys_;
   std::atomic<std::uint64_t> next_number_{1};
+  std::uint64_t reserved_number_ = 0;  // bulk: numbers below this are on disk as given
 
   // Written by advance()'s one caller.
   std::uint64_t next_block_ = 1;

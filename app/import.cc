@@ -1,0 +1,140 @@
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "api/policy_document.h"
+#include "app/bulk_rows.h"
+#include "app/commands.h"
+#include "app/csv.h"
+#include "engine/bulk_registration.h"
+#include "engine/rcu.h"
+#include "storage/open.h"
+
+namespace watchword::app {
+namespace {
+
+// A line on the terminal that is written over; nothing where stderr is a file.
+class Progress {
+ public:
+  explicit Progress(std::uint64_t bytes_total) : shown_(isatty(STDERR_FILENO) != 0), bytes_total_(bytes_total) {}
+  ~Progress() { clear(); }
+
+  void show(std::uint64_t rows, std::uint64_t bytes) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!shown_ || now < next_) return;
+    next_ = now + std::chrono::milliseconds(100);
+    if (bytes_total_ == 0) {
+      std::fprintf(stderr, "\r%llu rows", static_cast<unsigned long long>(rows));
+    } else {
+      const auto percent = static_cast<unsigned>(std::min<std::uint64_t>(100, bytes * 100 / bytes_total_));
+      const std::string bar(percent / 5, '#');
+      std::fprintf(stderr, "\r[%-20s] %3u %%  %llu rows", bar.c_str(), percent, static_cast<unsigned long long>(rows));
+    }
+    drawn_ = true;
+  }
+  // Makes room for a line of words.
+  void clear() {
+    if (drawn_) std::fprintf(stderr, "\r\x1b[K");
+    drawn_ = false;
+  }
+
+ private:
+  bool shown_;
+  bool drawn_ = false;
+  std::uint64_t bytes_total_;
+  std::chrono::steady_clock::time_point next_{};
+};
+
+class Import {
+ public:
+  Import(engine::Store& store, const engine::BulkRegistration::Options& options, engine::UnixMillis now, std::uint64_t bytes_total)
+      : options_(options), bulk_(store, options, now), progress_(bytes_total) {}
+
+  // True: every row is in.
+  bool run(std::istream& in) {
+    LineReader lines(in);
+    const auto first = lines.next();
+    if (!first || first->text != csv_header) {
+      throw std::runtime_error("this is no file for import: its first line must be " + std::string(csv_header));
+    }
+    while (const auto line = lines.next()) {
+      if (line->text.empty() && !line->cut) continue;
+      take(*line);
+      progress_.show(rows_, lines.bytes());
+    }
+    if (in.bad()) throw std::runtime_error("the file cannot be read to its end; run the import again");
+    bulk_.finish();
+    progress_.clear();
+    tell();
+    return refused_ == 0;
+  }
+
+ private:
+  void take(const LineReader::Line& line) {
+    ++rows_;
+    if (line.cut) return refuse(line.number, "it is longer than " + std::to_string(LineReader::line_bytes_max) + " bytes");
+    auto row = parse_row(line.text);
+    if (!row) return refuse(line.number, row.error());
+    const bool short_secret = row->secret.size() < recommended_secret_bytes;
+    if (const auto refusal = bulk_.add(std::move(*row))) return refuse(line.number, explain(*refusal, options_));
+    if (short_secret) ++short_secrets_;
+  }
+
+  void refuse(std::uint64_t line, const std::string& reason) {
+    ++refused_;
+    progress_.clear();
+    std::fprintf(stderr, "line %llu: %s\n", static_cast<unsigned long long>(line), reason.c_str());
+  }
+
+  void tell() const {
+    std::fprintf(stderr, "Imported %llu of %llu rows, %llu new users.\n", static_cast<unsigned long long>(bulk_.devices()),
+                 static_cast<unsigned long long>(rows_), static_cast<unsigned long long>(bulk_.new_users()));
+    if (short_secrets_ > 0) {
+      std::fprintf(stderr, "%llu secrets have fewer than 20 bytes, which RFC 4226 recommends; register these people anew in time.\n",
+                   static_cast<unsigned long long>(short_secrets_));
+    }
+    if (refused_ > 0) {
+      std::fprintf(stderr, "%llu rows were refused, as listed; mend them and import them alone.\n",
+                   static_cast<unsigned long long>(refused_));
+    }
+  }
+
+  static constexpr std::size_t recommended_secret_bytes = 20;
+
+  const engine::BulkRegistration::Options options_;
+  engine::BulkRegistration bulk_;
+  Progress progress_;
+  std::uint64_t rows_ = 0;
+  std::uint64_t refused_ = 0;
+  std::uint64_t short_secrets_ = 0;
+};
+
+}  // namespace
+
+int run_import(const Config& config, const ImportOptions& options) {
+  std::ifstream file;
+  std::uint64_t bytes_total = 0;
+  const bool standard_input = options.file == "-";
+  if (!standard_input) {
+    std::error_code fault;
+    bytes_total = std::filesystem::file_size(options.file, fault);
+    if (fault) bytes_total = 0;
+    file.open(options.file, std::ios::binary);
+    if (!file) throw std::runtime_error("cannot read " + options.file);
+  }
+  const engine::RcuThread rcu;
+  const auto store = storage::open_rocks_store(config.store);
+  using namespace std::chrono;
+  const engine::UnixMillis now{duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count()};
+  const engine::BulkRegistration::Options limits{
+      .secret_bytes_min = options.allow_short_secrets ? engine::short_secret_bytes_min : engine::secret_bytes_min,
+      .devices_max = api::load_policy(*store, config.policy).max_devices_per_user};
+  Import import(*store, limits, now, bytes_total);
+  return import.run(standard_input ? std::cin : file) ? 0 : 1;
+}
+
+}  // namespace watchword::app
