@@ -16,7 +16,7 @@ using Error = boost::system::error_code;
 
 // After its last answer a connection reads on for a moment: closing with unread input would reset it, and take the answer
 // away from the client.
-constexpr std::size_t linger_bytes_max = 1024 * 1024;
+constexpr std::size_t linger_bytes_max = 16 * 1024 * 1024;
 constexpr std::int64_t linger_ms_max = 2000;
 
 // Memory for input is kept this long after it was last needed.

@@ -35,6 +35,20 @@ app::Config configure(const Arguments& arguments) {
   return config;
 }
 
+// A value that the command line itself can tell is wrong.
+CLI::Validator checked(const char* description, void (*check)(const std::string&)) {
+  return CLI::Validator(
+      [check](const std::string& text) {
+        try {
+          check(text);
+        } catch (const std::exception& fault) {
+          return std::string(fault.what());
+        }
+        return std::string();
+      },
+      description);
+}
+
 void take_data_dir(CLI::App* command, Arguments& arguments) {
   command->add_option("--config", arguments.config_file, "Configuration file (TOML)");
   command->add_option("--data-dir", arguments.data_dir, "Data directory");
@@ -50,7 +64,8 @@ int run(int argc, char** argv) {
   take_data_dir(init, arguments);
   CLI::App* const serve = program.add_subcommand("serve", "Run the server in the foreground");
   take_data_dir(serve, arguments);
-  serve->add_option("--listen", arguments.listen, "HOST:PORT with all planes; may be repeated");
+  serve->add_option("--listen", arguments.listen, "Address with all planes; may be repeated")
+      ->check(checked("HOST:PORT", [](const std::string& text) { app::parse_listener(text); }));
 
   CLI::App* const import = program.add_subcommand("import", "Register devices from a CSV file: user,name,secret,algorithm,digits,period");
   take_data_dir(import, arguments);
@@ -68,7 +83,8 @@ int run(int argc, char** argv) {
   keys->require_subcommand(1);
   CLI::App* const create = keys->add_subcommand("create", "Make a key and print it, once");
   take_data_dir(create, arguments);
-  create->add_option("--scope", arguments.key_scopes, "verify, enroll, read, admin, audit or metrics; may be repeated")
+  create->add_option("--scope", arguments.key_scopes, "What it may be used for; may be repeated")
+      ->check(CLI::IsMember({"verify", "enroll", "read", "admin", "audit", "metrics"}))
       ->required()
       ->delimiter(',');
   create->add_option("--name", arguments.key_name, "What the key is for")->required();

@@ -74,8 +74,8 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
                                     [](const DeviceRecord& other) { return other.status == DeviceStatus::active; });
   if (static_cast<unsigned>(active) >= policy.max_devices_per_user) return tl::unexpected(Refusal::device_limit);
 
-  const std::int64_t now_step = step_at(now, device.parameters.period_s);
-  const Window window = around(now_step, policy.registration_window_steps);
+  const StepTime step_time = step_time_at(now, device.parameters.period_s);
+  const Window window = around(step_time.step(), policy.registration_window_steps);
   const std::vector<std::uint32_t> values = codes(kernel_, device, window.first, window.count);
   std::int64_t match = -1;
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -83,14 +83,14 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
   }
   if (match < 0 || match <= retired_step(device)) return refuse_confirmation(*user, at, code, now);
 
-  const std::optional<ReplayWord> word =
-      accept_step(ReplayWord{}, match, now_step, static_cast<int>(policy.max_drift_steps));
+  // Who registers types slowly: nothing is learned of the clock yet.
+  const ReplayWord word = ReplayWord::make(match, 0);
   device.status = DeviceStatus::active;
   device.enabled = true;
   device.confirmed_at_s = now.seconds();
   device.expires_at_s = 0;
   device.failed_confirmations = 0;
-  user->replay[at] = {word->bits, 0};
+  user->replay[at] = {word.bits, 0};
   Change change;
   // The code that confirmed is used up in the same write that makes the device.
   change.cells.push_back({{user->record.number, device.slot}, user->replay[at]});
@@ -179,8 +179,8 @@ Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1
     return Resynced{Resynced::Kind::locked, 0, lock.retry_after_s, view(*user, at, now)};
   }
 
-  const std::int64_t now_step = step_at(now, found->parameters.period_s);
-  const Window window = around(now_step, static_cast<std::int64_t>(policy.max_drift_steps) + 1);
+  const StepTime step_time = step_time_at(now, found->parameters.period_s);
+  const Window window = around(step_time.step(), static_cast<std::int64_t>(policy.max_drift_steps) + 1);
   const std::vector<std::uint32_t> values = codes(kernel_, *found, window.first, window.count);
   std::int64_t second_step = -1;
   for (std::size_t i = 0; i + 1 < values.size(); ++i) {
@@ -188,7 +188,7 @@ Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1
       second_step = window.first + static_cast<std::int64_t>(i) + 1;
   }
   const bool in_range =
-      second_step >= 0 && std::abs(second_step - now_step) <= static_cast<std::int64_t>(policy.max_drift_steps);
+      second_step >= 0 && std::abs(second_step - step_time.step()) <= static_cast<std::int64_t>(policy.max_drift_steps);
 
   Resynced answer{Resynced::Kind::rejected, 0, 0, {}};
   Change change;
@@ -204,7 +204,7 @@ Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1
       for (;;) {
         const CellValue old = device.replay.load();
         const auto next =
-            engine::resync(ReplayWord{old.word}, second_step, now_step, static_cast<int>(policy.max_drift_steps));
+            engine::resync(ReplayWord{old.word}, second_step, step_time, static_cast<int>(policy.max_drift_steps));
         if (!next) break;
         if (!device.replay.exchange(old, {next->bits, 0})) continue;
         answer.kind = Resynced::Kind::accepted;

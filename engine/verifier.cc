@@ -20,13 +20,13 @@ constexpr std::uint64_t replayed_mark = 1;
 struct Match {
   ResidentDevice* device;
   std::int64_t step;
-  std::int64_t now_step;
+  StepTime now;
 };
 
 // All steps of the window around now + drift, compared without an early exit. Returns the newest match, or -1.
 std::int64_t newest_match(const HmacKernel& kernel, const ResidentUser& user, const ResidentDevice& device,
-                          std::int64_t now_step, unsigned window_steps, Code code) {
-  const std::int64_t centre = now_step + ReplayWord{device.replay.word()}.drift_steps();
+                          StepTime now, unsigned window_steps, Code code) {
+  const std::int64_t centre = expected_step(ReplayWord{device.replay.word()}, now);
   const std::int64_t first = std::max<std::int64_t>(0, centre - window_steps);
   const std::int64_t last = std::max<std::int64_t>(first, centre + window_steps);
   const auto count = static_cast<std::size_t>(last - first + 1);
@@ -154,8 +154,8 @@ class Attempt {
   void compute(ResidentUser& user) {
     for (std::size_t i = 0; i < count_; ++i) {
       Match& match = candidates_[i];
-      match.now_step = step_at(now_, match.device->period_s);
-      match.step = newest_match(kernel_, user, *match.device, match.now_step, policy_.window_steps, request_.code);
+      match.now = step_time_at(now_, match.device->period_s);
+      match.step = newest_match(kernel_, user, *match.device, match.now, policy_.window_steps, request_.code);
     }
   }
 
@@ -168,7 +168,7 @@ class Attempt {
         const CellValue held = match.device->replay.load();
         if (ReplayWord{held.word}.frozen()) return End::moved;
         const std::optional<ReplayWord> next = fenced(match) ? std::nullopt
-                                                             : accept_step(ReplayWord{held.word}, match.step, match.now_step,
+                                                             : accept_step(ReplayWord{held.word}, match.step, match.now,
                                                                            static_cast<int>(policy_.max_drift_steps));
         if (!next) {
           // Another thread accepted this very request since recall() looked.

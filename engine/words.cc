@@ -14,13 +14,24 @@ constexpr std::uint32_t version_mask = 0xfffff;
 constexpr unsigned failures_counted_max = 0x7f;
 constexpr std::int64_t deciseconds_max = (std::int64_t{1} << 36) - 1;
 
+// Sixteenths of a step; chosen by simulating clocks that go wrong and people who type late.
+constexpr std::int64_t half_step = 8;
+constexpr std::int64_t edge_slack = 2;
+constexpr std::int64_t near_middle = 4;
+constexpr std::int64_t known_drift = 2;
+
 std::int64_t deciseconds(UnixMillis now) {
   return now.value / 100;
 }
 
-int clamp_quarters(std::int64_t quarters, int max_drift_steps) {
-  const std::int64_t limit = std::min<std::int64_t>(drift_quarters_max, std::int64_t{4} * max_drift_steps);
-  return static_cast<int>(std::clamp(quarters, -limit, limit));
+int clamp_drift(std::int64_t sixteenths, int max_drift_steps) {
+  const std::int64_t limit = std::min<std::int64_t>(drift_sixteenths_max, std::int64_t{16} * max_drift_steps);
+  return static_cast<int>(std::clamp(sixteenths, -limit, limit));
+}
+
+// By how much a clock is ahead that is half way through `step`.
+std::int64_t drift_shown(std::int64_t step, StepTime now) {
+  return step * 16 + 8 - now.sixteenths;
 }
 
 std::int64_t delay_s(unsigned failures, const Lockout& policy) {
@@ -30,37 +41,46 @@ std::int64_t delay_s(unsigned failures, const Lockout& policy) {
 
 }  // namespace
 
-ReplayWord ReplayWord::make(std::int64_t last_step, int drift_quarters) {
+ReplayWord ReplayWord::make(std::int64_t last_step, int drift_sixteenths) {
   const std::uint64_t step = static_cast<std::uint64_t>(last_step + 1) & step_mask;
-  const std::uint64_t drift = static_cast<std::uint64_t>(static_cast<std::int64_t>(drift_quarters)) & drift_mask;
+  const std::uint64_t drift = static_cast<std::uint64_t>(static_cast<std::int64_t>(drift_sixteenths)) & drift_mask;
   return {step | (drift << drift_shift)};
 }
 
-int ReplayWord::drift_quarters() const {
+int ReplayWord::drift_sixteenths() const {
   const int raw = static_cast<int>((bits >> drift_shift) & drift_mask);
   return raw >= 0x800 ? raw - 0x1000 : raw;
 }
 
 int ReplayWord::drift_steps() const {
-  const int quarters = drift_quarters();
-  const int whole = (std::abs(quarters) + 1) / 4;
-  return quarters < 0 ? -whole : whole;
+  const int sixteenths = drift_sixteenths();
+  const int whole = (std::abs(sixteenths) + 7) / 16;
+  return sixteenths < 0 ? -whole : whole;
 }
 
-std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, std::int64_t now_step, int max_drift_steps) {
+StepTime step_time_at(UnixMillis now, std::uint16_t period_s) {
+  const std::int64_t period_ms = std::int64_t{1000} * period_s;
+  const std::int64_t step = step_at(now, period_s);
+  const std::int64_t into_step_ms = std::max<std::int64_t>(0, now.value - step * period_ms);
+  return {step * 16 + into_step_ms * 16 / period_ms};
+}
+
+std::int64_t expected_step(ReplayWord word, StepTime now) {
+  return (now.sixteenths + word.drift_sixteenths()) >> 4;
+}
+
+std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, StepTime now, int max_drift_steps) {
   if (step <= word.last_step()) return std::nullopt;
-  const std::int64_t held = word.drift_quarters();
-  const std::int64_t gap = 4 * (step - now_step) - held;
-  // Half way, rounded away from zero so that a steady offset is reached and not only approached.
-  const std::int64_t move = gap >= 0 ? (gap + 1) / 2 : -((-gap + 1) / 2);
-  return ReplayWord::make(step, clamp_quarters(held + move, max_drift_steps));
+  const std::int64_t held = word.drift_sixteenths();
+  const std::int64_t reach = std::abs(held) < known_drift ? half_step + edge_slack : near_middle;
+  const std::int64_t shown = drift_shown(step, now);
+  return ReplayWord::make(step, clamp_drift(std::clamp(held, shown - reach, shown + reach), max_drift_steps));
 }
 
-std::optional<ReplayWord> resync(ReplayWord word, std::int64_t second_step, std::int64_t now_step, int max_drift_steps) {
+std::optional<ReplayWord> resync(ReplayWord word, std::int64_t second_step, StepTime now, int max_drift_steps) {
   if (second_step - 1 <= word.last_step()) return std::nullopt;
-  const std::int64_t drift = second_step - now_step;
-  if (drift > max_drift_steps || drift < -max_drift_steps) return std::nullopt;
-  return ReplayWord::make(second_step, clamp_quarters(4 * drift, max_drift_steps));
+  if (std::abs(second_step - now.step()) > max_drift_steps) return std::nullopt;
+  return ReplayWord::make(second_step, clamp_drift(drift_shown(second_step, now), max_drift_steps));
 }
 
 ReplayWord newer(ReplayWord a, ReplayWord b) {

@@ -12,17 +12,17 @@ namespace watchword::engine {
 
 // Replay word of a device, 64 bits:
 //   bits  0-39  last accepted step + 1; zero: none accepted yet (40 bits of 15 s steps last half a million years)
-//   bits 40-51  learned drift in quarter steps, two's complement
+//   bits 40-51  learned drift in sixteenths of a step, two's complement
 //   bit  63     frozen: the record that holds the word is being replaced; look the user up again
 struct ReplayWord {
   std::uint64_t bits = 0;
   bool operator==(const ReplayWord&) const = default;
 
-  static ReplayWord make(std::int64_t last_step, int drift_quarters);
+  static ReplayWord make(std::int64_t last_step, int drift_sixteenths);
   bool used() const { return (bits & step_mask) != 0; }
   // Step last accepted, or -1.
   std::int64_t last_step() const { return static_cast<std::int64_t>(bits & step_mask) - 1; }
-  int drift_quarters() const;
+  int drift_sixteenths() const;
   // Whole steps by which the device's clock is ahead (+) or behind (-), rounded half towards zero.
   int drift_steps() const;
   bool frozen() const { return (bits & frozen_bit) != 0; }
@@ -32,15 +32,29 @@ struct ReplayWord {
   static constexpr std::uint64_t frozen_bit = std::uint64_t{1} << 63;
 };
 
-inline constexpr int drift_quarters_max = 2047;
+inline constexpr int drift_sixteenths_max = 2047;
 
-// Accepting `step` at a time when the clock shows `now_step`. Refused (nullopt) when the step is not after the last one:
-// replayed. The drift moves half way towards what was seen, at least a quarter step, never beyond `max_drift_steps`.
-std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, std::int64_t now_step, int max_drift_steps);
+// A moment of the server's clock on the scale of a device: sixteenths of a step since the epoch.
+struct StepTime {
+  std::int64_t sixteenths = 0;
+  std::int64_t step() const { return sixteenths >> 4; }
+};
+StepTime step_time_at(UnixMillis now, std::uint16_t period_s);
+
+// The step that the device shows at `now`, by what is known of its drift. A window lies around it.
+std::int64_t expected_step(ReplayWord word, StepTime now);
+
+// Accepting `step` at `now`. Refused (nullopt) when the step is not after the last one: replayed.
+//
+// A device that shows `step` says that its clock is somewhere in it: an interval of one step that the drift must lie in. While no
+// drift is known, it moves no further than to that interval's edge, a little less: one code that was typed late does not move
+// the window. Once there is one, it follows to near the interval's middle, so that a clock which keeps going wrong is followed.
+// Never beyond `max_drift_steps`.
+std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, StepTime now, int max_drift_steps);
 
 // Resynchronisation: two consecutive steps were proven, `second_step` is consumed and the drift set outright. Refused when
 // the first of them is not after the last accepted one, or the drift is beyond the limit.
-std::optional<ReplayWord> resync(ReplayWord word, std::int64_t second_step, std::int64_t now_step, int max_drift_steps);
+std::optional<ReplayWord> resync(ReplayWord word, std::int64_t second_step, StepTime now, int max_drift_steps);
 
 // Of two values of one replay word, the one that came later. A step never goes back, so the greater step wins.
 ReplayWord newer(ReplayWord a, ReplayWord b);

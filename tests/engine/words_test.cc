@@ -16,31 +16,44 @@ UnixMillis at_s(double seconds) {
 TEST(ReplayWord, KeepsEveryStepAndDriftThatItIsGiven) {
   for (const std::int64_t step :
        {std::int64_t{-1}, std::int64_t{0}, std::int64_t{1}, (std::int64_t{1} << 32) + 5, (std::int64_t{1} << 40) - 2}) {
-    for (int drift = -drift_quarters_max; drift <= drift_quarters_max; ++drift) {
+    for (int drift = -drift_sixteenths_max; drift <= drift_sixteenths_max; ++drift) {
       const ReplayWord word = ReplayWord::make(step, drift);
       ASSERT_EQ(word.last_step(), step);
-      ASSERT_EQ(word.drift_quarters(), drift);
+      ASSERT_EQ(word.drift_sixteenths(), drift);
       ASSERT_FALSE(word.frozen());
     }
   }
 }
 
-TEST(ReplayWord, AcceptsAStepOnceAndNoneBeforeIt) {
-  const ReplayWord word = *accept_step(ReplayWord{}, 100, 100, 10);
-  EXPECT_EQ(word.last_step(), 100);
-  EXPECT_FALSE(accept_step(word, 100, 100, 10));
-  EXPECT_FALSE(accept_step(word, 99, 100, 10));
-  EXPECT_TRUE(accept_step(word, 101, 100, 10));
+// The middle of a step, or some sixteenth of it.
+StepTime in_step(std::int64_t step, int sixteenth = 8) {
+  return {step * 16 + sixteenth};
 }
 
-TEST(ReplayWord, LearnsASteadyOffsetAndForgivesASingleLateCode) {
-  ReplayWord word = *accept_step(ReplayWord{}, 99, 100, 10);
-  EXPECT_EQ(word.drift_steps(), 0);
+TEST(ReplayWord, AcceptsAStepOnceAndNoneBeforeIt) {
+  const ReplayWord word = *accept_step(ReplayWord{}, 100, in_step(100), 10);
+  EXPECT_EQ(word.last_step(), 100);
+  EXPECT_FALSE(accept_step(word, 100, in_step(100), 10));
+  EXPECT_FALSE(accept_step(word, 99, in_step(100), 10));
+  EXPECT_TRUE(accept_step(word, 101, in_step(100), 10));
+}
+
+TEST(ReplayWord, LearnsASteadyOffset) {
+  ReplayWord word;
   std::int64_t now = 200;
-  for (int i = 0; i < 5; ++i, now += 10) word = *accept_step(word, now - 1, now, 10);
+  for (int i = 0; i < 5; ++i, now += 10) word = *accept_step(word, now - 1, in_step(now), 10);
   EXPECT_EQ(word.drift_steps(), -1);
-  for (int i = 0; i < 5; ++i, now += 10) word = *accept_step(word, now, now, 10);
+  for (int i = 0; i < 5; ++i, now += 10) word = *accept_step(word, now, in_step(now), 10);
   EXPECT_EQ(word.drift_steps(), 0);
+}
+
+TEST(ReplayWord, OneCodeThatWasTypedLateCostsTheNextOneNothing) {
+  for (int late_at = 0; late_at < 16; ++late_at) {
+    const ReplayWord word = *accept_step(ReplayWord{}, 99, in_step(100, late_at), 10);
+    for (int next_at = 0; next_at < 16; ++next_at) {
+      EXPECT_LE(std::abs(expected_step(word, in_step(110, next_at)) - 110), 1) << late_at << " " << next_at;
+    }
+  }
 }
 
 TEST(ReplayWord, DriftNeverPassesTheLimit) {
@@ -48,36 +61,52 @@ TEST(ReplayWord, DriftNeverPassesTheLimit) {
     ReplayWord word;
     std::int64_t now = 1000;
     for (int i = 0; i < 500; ++i, now += 300) {
-      word = *accept_step(word, now + word.drift_steps() + 1, now, limit);
+      word = *accept_step(word, expected_step(word, in_step(now)) + 1, in_step(now), limit);
       ASSERT_LE(word.drift_steps(), limit);
     }
     EXPECT_EQ(word.drift_steps(), limit);
   }
 }
 
-TEST(ReplayWord, DriftFollowsAClockThatRunsAwaySlowlyOverWeeks) {
-  // Half a second a day: the phone is fifteen seconds off after a month, five minutes after twenty.
-  ReplayWord word;
-  for (int day = 0; day < 600; ++day) {
-    const std::int64_t now_s = 1'700'000'000 + day * 86'400;
-    const std::int64_t phone_s = now_s + day / 2;
-    const std::int64_t now_step = now_s / 30, phone_step = phone_s / 30;
-    const std::int64_t centre = now_step + word.drift_steps();
-    if (phone_step - now_step > 11) break;
-    ASSERT_LE(std::abs(phone_step - centre), 1) << "day " << day;
-    word = *accept_step(word, phone_step, now_step, 10);
+// Whatever the moment of the step at which people sign in, day after day.
+TEST(ReplayWord, DriftFollowsAClockThatGoesWrongByTwoSecondsADay) {
+  for (const int direction : {1, -1}) {
+    for (unsigned seed = 0; seed < 300; ++seed) {
+      std::minstd_rand chance(seed + 1);
+      ReplayWord word;
+      for (int day = 0; day <= 149; ++day) {
+        const std::int64_t now_ms = 1'700'000'000'000 + day * 86'400'000ll + chance() % 30'000;
+        const std::int64_t phone_ms = now_ms + direction * day * 2'000;
+        const StepTime now = step_time_at({now_ms}, 30);
+        const std::int64_t shown = phone_ms / 30'000;
+        ASSERT_LE(std::abs(shown - expected_step(word, now)), 1) << "day " << day << ", seed " << seed;
+        word = *accept_step(word, shown, now, 10);
+      }
+    }
   }
 }
 
 TEST(ReplayWord, ResyncObeysTheLastStepAndTheLimit) {
   const ReplayWord word = ReplayWord::make(100, 0);
-  EXPECT_FALSE(resync(word, 100, 100, 10));
-  EXPECT_FALSE(resync(word, 101, 100, 10));  // its first code is the used one
-  const auto fresh = resync(word, 102, 100, 10);
-  ASSERT_TRUE(fresh);
-  EXPECT_EQ(fresh->last_step(), 102);
-  EXPECT_EQ(fresh->drift_steps(), 2);
-  EXPECT_FALSE(resync(word, 111, 100, 10));
+  EXPECT_FALSE(resync(word, 100, in_step(100), 10));
+  EXPECT_FALSE(resync(word, 101, in_step(100), 10));  // its first code is the used one
+  for (int sixteenth = 0; sixteenth < 16; ++sixteenth) {
+    const auto fresh = resync(word, 102, in_step(100, sixteenth), 10);
+    ASSERT_TRUE(fresh);
+    EXPECT_EQ(fresh->last_step(), 102);
+    EXPECT_EQ(fresh->drift_steps(), 2);
+    EXPECT_EQ(expected_step(*fresh, in_step(200, sixteenth)), 202);
+  }
+  EXPECT_FALSE(resync(word, 111, in_step(100), 10));
+}
+
+TEST(StepTime, CountsSixteenthsOfAStep) {
+  EXPECT_EQ(step_time_at({0}, 30).sixteenths, 0);
+  EXPECT_EQ(step_time_at({29'999}, 30).sixteenths, 15);
+  EXPECT_EQ(step_time_at({30'000}, 30).sixteenths, 16);
+  EXPECT_EQ(step_time_at({1'800'000'015'000}, 30).sixteenths, 60'000'000 * 16 + 8);
+  EXPECT_EQ(step_time_at({1'800'000'015'000}, 30).step(), 60'000'000);
+  EXPECT_EQ(step_time_at({-5}, 30).step(), 0);
 }
 
 TEST(ThrottleWord, KeepsEveryPart) {
