@@ -204,6 +204,13 @@ void Connection::cut() {
   presented_bytes_ = 0;
 }
 
+// With what the client has not taken: the kernel would keep that, and try on, for minutes.
+void Connection::reset() {
+  Error error;
+  socket_.set_option(boost::asio::socket_base::linger(true, 0), error);
+  cut();
+}
+
 Connection::Phase Connection::phase() const {
   if (lingering_) return Phase::lingering;
   if (writing_) return Phase::sending;
@@ -234,7 +241,7 @@ void Connection::sweep() {
       work();
       break;
     case Phase::sending:
-      if (loop_.tick_ms() - sent_ms_ > std::chrono::milliseconds(options.write_timeout).count()) cut();
+      if (loop_.tick_ms() - sent_ms_ > std::chrono::milliseconds(options.write_timeout).count()) reset();
       break;
     case Phase::lingering:
       if (waited_ms > linger_ms_max) cut();

@@ -68,6 +68,7 @@ class Connection {
   bool in_flight() const { return exchange_count_ > 0 || !kept_.empty() || chunked_ != nullptr; }
   void settle();
   void linger();
+  void reset();
   Phase phase() const;
 
   // connection_requests.cc: requests

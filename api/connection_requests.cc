@@ -207,8 +207,8 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
   exchange.waits = true;
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
-  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, wall_now())
-                                                : plane.verify(exchange, body, wall_now()));
+  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, engine::wall_now())
+                                                : plane.verify(exchange, body, engine::wall_now()));
   loop_.publish_soon();
 }
 

@@ -43,7 +43,7 @@ class EventLoop::AdminJob final : public LoopJob {
       : LoopJob(loop), exchange_(exchange), request_(std::move(request)) {}
 
  private:
-  void work() noexcept override { response_ = loop_.services_.admin.handle(request_, wall_now()); }
+  void work() noexcept override { response_ = loop_.services_.admin.handle(request_, engine::wall_now()); }
   void finish() override {
     Connection& connection = *exchange_.connection;
     connection.pin();
@@ -69,7 +69,7 @@ class EventLoop::LoadJob final : public LoopJob {
   void finish() override {
     Connection& connection = *exchange_.connection;
     connection.pin();
-    loop_.proceed(exchange_, loop_.verify_plane_.loaded(exchange_, loads_, wall_now()));
+    loop_.proceed(exchange_, loop_.verify_plane_.loaded(exchange_, loads_, engine::wall_now()));
     loop_.publish_soon();
     connection.work();
     connection.unpin();
@@ -254,11 +254,6 @@ void EventLoop::work_touched() {
     connection->unpin();
   }
   touched_.clear();
-}
-
-engine::UnixMillis wall_now() {
-  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-  return {std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count()};
 }
 
 }  // namespace watchword::api

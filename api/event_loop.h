@@ -96,7 +96,4 @@ class EventLoop final : public engine::TicketSink {
   std::thread thread_;
 };
 
-// Wall-clock time.
-engine::UnixMillis wall_now();
-
 }  // namespace watchword::api

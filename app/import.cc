@@ -128,12 +128,10 @@ int run_import(const Config& config, const ImportOptions& options) {
   }
   const engine::RcuThread rcu;
   const auto store = storage::open_rocks_store(config.store);
-  using namespace std::chrono;
-  const engine::UnixMillis now{duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count()};
   const engine::BulkRegistration::Options limits{
       .secret_bytes_min = options.allow_short_secrets ? engine::short_secret_bytes_min : engine::secret_bytes_min,
       .devices_max = api::load_policy(*store, config.policy).max_devices_per_user};
-  Import import(*store, limits, now, bytes_total);
+  Import import(*store, limits, engine::wall_now(), bytes_total);
   return import.run(standard_input ? std::cin : file) ? 0 : 1;
 }
 

@@ -1,6 +1,5 @@
 // init, and the commands about API keys. They own the data directory while they run; a running server has GET, POST and DELETE
 // /v1/api-keys for the same.
-#include <chrono>
 #include <cstdio>
 #include <stdexcept>
 
@@ -11,11 +10,6 @@
 
 namespace watchword::app {
 namespace {
-
-engine::UnixMillis now() {
-  using namespace std::chrono;
-  return {duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count()};
-}
 
 // The store, opened for a short while, with what keys need.
 struct Office {
@@ -39,7 +33,7 @@ std::string explain(api::AccessKeys::Refusal refusal) {
 }
 
 api::NewAccessKey create_key(Office& office, const std::string& name, api::Scopes scopes) {
-  auto created = office.keys.create(name, scopes, now());
+  auto created = office.keys.create(name, scopes, engine::wall_now());
   if (!created) throw std::runtime_error(explain(created.error()));
   return std::move(*created);
 }

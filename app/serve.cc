@@ -82,7 +82,9 @@ int run_serve(const Config& config) {
   log(Level::info, "start", {{"version", WATCHWORD_VERSION}, {"data_dir", config.store.data_dir.string()}});
   const auto begin = std::chrono::steady_clock::now();
 
-  const std::unique_ptr<engine::Store> store = storage::open_rocks_store(config.store);
+  storage::RocksStoreOptions store_options = config.store;
+  store_options.warn = [](const std::string& text) { log(Level::warning, "rocksdb", {{"message", text}}); };
+  const std::unique_ptr<engine::Store> store = storage::open_rocks_store(store_options);
   engine::Engine engine(*store, api::load_policy(*store, config.policy));
   log(Level::info, "kernel", {{"hmac", engine::best_kernel().name}});
   {

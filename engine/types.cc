@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <time.h>
 
 #include <stdexcept>
 #include <utility>
@@ -42,6 +43,12 @@ std::size_t made_secret_bytes(Algorithm algorithm) {
 bool valid(const OtpParameters& parameters) {
   return parameters.digits >= digits_min && parameters.digits <= digits_max && parameters.period_s >= period_s_min &&
          parameters.period_s <= period_s_max;
+}
+
+UnixMillis wall_now() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return {std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000};
 }
 
 std::int64_t step_at(UnixMillis now, std::uint16_t period_s) {

@@ -31,6 +31,9 @@ struct UnixMillis {
   std::int64_t seconds() const { return value / 1000; }
 };
 
+// The wall clock. Good for as long as the type is: std::chrono's clock counts nanoseconds, which end in 2262.
+UnixMillis wall_now() noexcept;
+
 enum class Algorithm : std::uint8_t { sha1 = 1, sha256 = 2, sha512 = 3 };
 
 // "SHA1", "SHA256", "SHA512", as the otpauth URI and the REST contract spell them.

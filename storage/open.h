@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -27,6 +28,7 @@ struct RocksStoreOptions {
   std::uint64_t wal_bytes_max = 128ull << 20;
   std::size_t unfolded_cells_max = 200000;  // journal cells that start a fold
   std::uint32_t fold_interval_ms = 10000;   // and the age that does
+  std::function<void(const std::string&)> warn;  // what RocksDB has to say, for the log; any thread. None: dropped
 };
 
 // Makes the directory (0700), the master key file (0600, unless it exists), the key ring and an empty store. OpenError if

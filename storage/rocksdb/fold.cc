@@ -98,7 +98,7 @@ void RocksStore::write_state(const Overlay& cells) {
 void RocksStore::fail_for_good(const std::string& reason) noexcept {
   {
     const std::lock_guard lock(reason_mutex_);
-    if (!failed_) reason_ = "a write failed (" + reason + "); the server must be started again";
+    if (!failed_) reason_ = "a write failed (" + reason + "); the server needs a restart";
   }
   failed_ = true;
   set_writable();

@@ -1,6 +1,7 @@
 #include "storage/open.h"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
@@ -38,6 +39,24 @@ std::string shard_name(const char* job, std::size_t shard) {
   return name;
 }
 
+// RocksDB's own log is a file in the database: on a full disk its second line ends the process.
+class Warnings : public rocksdb::Logger {
+ public:
+  explicit Warnings(std::function<void(const std::string&)> warn)
+      : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL), warn_(std::move(warn)) {}
+
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    if (!warn_) return;
+    char text[1024];
+    const int length = std::vsnprintf(text, sizeof text, format, arguments);
+    if (length > 0) warn_(text);
+  }
+
+ private:
+  const std::function<void(const std::string&)> warn_;
+};
+
 rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool create) {
   rocksdb::DBOptions db;
   db.create_if_missing = create;
@@ -49,11 +68,10 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.db_write_buffer_size = options.memtable_bytes_max;
   db.max_background_jobs = 2;
   db.max_open_files = 4000;
+  db.max_bgerror_resume_count = 0;  // a failed sync is never tried again, by RocksDB neither
   db.skip_stats_update_on_db_open = true;  // start-up must not grow with the data
   db.skip_checking_sst_file_sizes_on_db_open = true;
-  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  db.keep_log_file_num = 4;
-  db.max_log_file_size = 4u << 20;
+  db.info_log = std::make_shared<Warnings>(options.warn);
   db.bytes_per_sync = 1u << 20;
   return db;
 }

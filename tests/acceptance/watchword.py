@@ -464,9 +464,15 @@ class Server:
                 except (Closed, OSError):
                     self._forget_connection()
                     if method not in ("GET", "HEAD"):
+                        self._tell_if_gone()
                         raise
             self._main = self.connect()
             return self._main.request(method, path, body, headers, key or self.admin)
+
+    def _tell_if_gone(self):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(0.5)
+            raise AssertionError(f"the server ended with {code}:\n{self.log()[-3000:]}")
 
     def expect(self, status, method, path, body=None, key=None, headers=None):
         answer = self.call(method, path, body, key, headers)
