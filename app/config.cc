@@ -275,6 +275,8 @@ api::ListenerOptions parse_listener(const std::string& text) {
   listener.host = text.substr(0, colon);
   if (listener.host.front() == '[' && listener.host.back() == ']') {
     listener.host = listener.host.substr(1, listener.host.size() - 2);
+  } else if (listener.host.find(':') != std::string::npos) {
+    fail();  // whether the last group is a port would be a guess
   }
   if (listener.host == "localhost") listener.host = "127.0.0.1";
   const char* const end = text.data() + text.size();

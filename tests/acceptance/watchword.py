@@ -444,6 +444,13 @@ class Server:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
+    def open_sockets(self):
+        count = 0
+        for file in os.listdir(f"/proc/{self.process.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                count += os.readlink(f"/proc/{self.process.pid}/fd/{file}").startswith("socket:")
+        return count
+
     def assert_healthy(self):
         assert self.process.poll() is None, f"the server is gone:\n{self.log()}"
         with Connection(self.port) as connection:
