@@ -35,7 +35,16 @@ class MemoryStore : public Store {
     }
     return loaded;
   }
-  UserPage list(std::string_view, std::string_view, std::size_t) override { return {}; }
+  UserPage list(std::string_view prefix, std::string_view after, std::size_t limit) override {
+    UserPage page;
+    for (const auto& [name, record] : users_) {
+      if (!name.starts_with(prefix) || name <= after) continue;
+      page.more = page.users.size() == limit;
+      if (page.more) break;
+      page.users.push_back({.user = name, .created_at_s = record.created_at_s});
+    }
+    return page;
+  }
   void for_each_user(const std::function<bool(const UserRecord&)>& visit) override {
     for (const auto& [name, record] : users_) {
       if (!visit(record)) return;
