@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "api/json_text.h"
+#include "api/log.h"
 #include "api/problem.h"
 
 namespace watchword::api {
@@ -65,6 +66,17 @@ void append_verdict(std::string& out, std::string_view user, const engine::Verdi
   out += '}';
 }
 
+// A wrong code that began a lock: once a lock, since what comes after it is answered with `locked`.
+void tell_of_lock(const Question& question) {
+  const engine::Verdict& verdict = question.verdict;
+  const bool began = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
+  if (!began || verdict.repeated) return;
+  log(Level::warning, "user locked",
+      {{"user", std::string(question.fields.user.view())},
+       {"retry_after_s", std::int64_t{verdict.retry_after_s}},
+       {"hard_locked", verdict.hard_locked ? "yes" : "no"}});
+}
+
 std::string length_detail(const engine::Verdict& verdict) {
   return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
 }
@@ -75,6 +87,7 @@ void append_item(std::string& out, const Question& question) {
   const std::string_view user = question.fields.user.view();
   switch (question.standing) {
     case Standing::answered:
+      tell_of_lock(question);
       return append_verdict(out, user, question.verdict);
     case Standing::wrong_length:
       out += R"({"result":"invalid","user":)";
@@ -229,6 +242,7 @@ void VerifyPlane::render_one(Exchange& exchange) {
   const Question& question = exchange.question;
   switch (question.standing) {
     case Standing::answered:
+      tell_of_lock(question);
       body_.clear();
       append_verdict(body_, question.fields.user.view(), question.verdict);
       return write_json(exchange.out, body_, exchange.form);

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <iostream>
 
+#include "api/log.h"
 #include "app/commands.h"
-#include "app/log.h"
 
 namespace {
 
@@ -23,6 +23,13 @@ struct Arguments {
   std::string key_name;
   std::vector<std::string> key_scopes;
   std::string key_id;
+};
+
+struct LogScope {
+  explicit LogScope(const std::string& level) { api::set_up_log(level); }
+  ~LogScope() { api::close_log(); }
+  LogScope(const LogScope&) = delete;
+  LogScope& operator=(const LogScope&) = delete;
 };
 
 app::Config configure(const Arguments& arguments) {
@@ -103,7 +110,7 @@ int run(int argc, char** argv) {
     return wrong_usage;
   }
   const app::Config config = configure(arguments);
-  app::set_up_log(config.log.level);
+  const LogScope log(config.log.level);
   if (init->parsed()) return app::run_init(config);
   if (serve->parsed()) return app::run_serve(config);
   if (import->parsed()) return app::run_import(config, arguments.import_options);

@@ -8,16 +8,19 @@
 #include <thread>
 
 #include "api/access_keys.h"
+#include "api/log.h"
 #include "api/policy_document.h"
 #include "api/server.h"
 #include "app/commands.h"
-#include "app/log.h"
 #include "engine/engine.h"
 #include "engine/rcu.h"
 #include "storage/open.h"
 
 namespace watchword::app {
 namespace {
+
+using api::Level;
+using api::log;
 
 constexpr std::chrono::milliseconds health_interval{500};
 

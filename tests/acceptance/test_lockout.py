@@ -1,4 +1,5 @@
 """Guessing: an attempt is charged before the code is looked at, whoever asks, however many at once."""
+import json
 import pytest
 
 from watchword import Phone, eventually, in_parallel, path_of, unbase32
@@ -227,3 +228,16 @@ def test_a_clock_that_steps_back_does_not_shorten_a_lock_for_good(timed):
     timed.clock.forward(3600 + 62)
     timed.clock.mid_step()
     eventually(lambda: timed.result("ada", phone.code(timed.now() + 30)) == "accepted", 5)
+
+
+def test_a_lock_is_told_to_the_log_once_and_without_the_code(timed):
+    """RFC 4226 section 7.2: at the limit somebody is to be informed."""
+    phone = registered(timed, "ada \"the\" first")
+    codes = [phone.wrong_code(timed.now(), salt=i) for i in range(20)]
+    for code in codes:
+        timed.verify(phone.user, code)
+    timed.stop()
+    told = [json.loads(line) for line in timed.log().splitlines() if "user locked" in line]
+    assert len(told) == 1, told
+    assert told[0]["user"] == phone.user and told[0]["retry_after_s"] >= 1 and told[0]["level"] == "warning"
+    assert not any(code in timed.log() for code in codes)

@@ -1,16 +1,19 @@
-#include "app/log.h"
+#include "api/log.h"
 
+#include <spdlog/async.h>
 #include <spdlog/formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <ctime>
 
-namespace watchword::app {
+namespace watchword::api {
 namespace {
 
 // Before a text that log() has made, to tell it from the plain messages of the rooms below.
 constexpr char made_mark = '\x1f';
+
+constexpr std::size_t lines_waiting_max = 8192;
 
 class JsonLines : public spdlog::formatter {
  public:
@@ -65,11 +68,16 @@ std::string json_escaped(std::string_view text) {
 }
 
 void set_up_log(const std::string& level) {
-  auto logger = std::make_shared<spdlog::logger>("watchword", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  spdlog::init_thread_pool(lines_waiting_max, 1);
+  auto logger = std::make_shared<spdlog::async_logger>("watchword", std::make_shared<spdlog::sinks::stderr_sink_mt>(),
+                                                       spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
   logger->set_formatter(std::make_unique<JsonLines>());
   logger->set_level(spdlog::level::from_str(level));
-  logger->flush_on(spdlog::level::debug);
   spdlog::set_default_logger(std::move(logger));
+}
+
+void close_log() {
+  spdlog::shutdown();
 }
 
 void log(Level level, std::string_view event, std::initializer_list<std::pair<std::string_view, Value>> fields) {
@@ -88,4 +96,4 @@ void log(Level level, std::string_view event, std::initializer_list<std::pair<st
   spdlog::default_logger_raw()->log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
 }
 
-}  // namespace watchword::app
+}  // namespace watchword::api
