@@ -1,6 +1,7 @@
 #include "engine/bulk_registration.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/directory.h"
 #include "engine/retired_secrets.h"
@@ -8,8 +9,6 @@
 
 namespace watchword::engine {
 namespace {
-
-constexpr std::size_t rows_per_batch = 2048;
 
 std::optional<Refusal> fault_of(const UserRecord& user, const BulkRow& row, const BulkRegistration::Options& options) {
   if (!valid(row.parameters)) return Refusal::bad_parameters;
@@ -31,27 +30,40 @@ BulkRegistration::BulkRegistration(Store& store, Options options, UnixMillis now
     : store_(store), options_(options), now_(now) {
   store_was_empty_ = store_.list("", "", 1).users.empty();
   secrets_were_retired_ = !store_.documents(retired_secret_prefix).empty();
-  batch_.reserve(rows_per_batch);
+  batch_.reserve(users_per_batch);
+}
+
+BulkRegistration::~BulkRegistration() {
+  if (written_out_.valid()) written_out_.wait();
 }
 
 // In the batch, in the store, or new. A new one without a device is not written.
 UserRecord& BulkRegistration::record_of(const UserName& user) {
-  const auto [at, is_new] = position_.try_emplace(user.text(), batch_.size());
-  if (!is_new) return batch_[at->second];
-  UserRecord record;
-  if (!store_was_empty_ || written_.contains(hash_user(user.text()))) {
-    if (std::optional<LoadedUser> loaded = store_.load(user.text())) record = std::move(loaded->record);
+  const std::uint64_t hash = hash_user(user.text());
+  std::size_t slot = hash % position_.size();
+  for (; position_[slot] != 0; slot = (slot + 1) % position_.size()) {
+    UserRecord& there = batch_[position_[slot] - 1u];
+    if (hashes_[position_[slot] - 1u] == hash && there.user == user.text()) return there;
   }
-  if (record.number == UserNumber{}) {
-    record.user = user.text();
-    record.created_at_s = now_.seconds();
-  }
-  batch_.push_back(std::move(record));
+  batch_.push_back(from_store(user, hash));
+  hashes_.push_back(hash);
+  position_[slot] = static_cast<std::uint16_t>(batch_.size());
   return batch_.back();
 }
 
+UserRecord BulkRegistration::from_store(const UserName& user, std::uint64_t hash) {
+  if (!store_was_empty_ || written_.may_contain(hash)) {
+    wait_for_batch();
+    if (std::optional<LoadedUser> loaded = store_.load(user.text())) return std::move(loaded->record);
+  }
+  UserRecord fresh;
+  fresh.user = user.text();
+  fresh.created_at_s = now_.seconds();
+  return fresh;
+}
+
 std::optional<Refusal> BulkRegistration::add(BulkRow row) {
-  if (batch_.size() >= rows_per_batch) write_out();
+  if (batch_.size() >= users_per_batch) write_out();
   UserRecord& user = record_of(row.user);
   if (const auto fault = fault_of(user, row, options_)) return fault;
   if (user.number == UserNumber{}) {
@@ -59,7 +71,7 @@ std::optional<Refusal> BulkRegistration::add(BulkRow row) {
     ++new_users_;
   }
   DeviceRecord device;
-  device.id = DeviceId{random_nonzero_u64()};
+  device.id = draw_id();
   device.slot = user.next_slot++;
   device.name = std::move(row.name);
   device.parameters = row.parameters;
@@ -71,6 +83,18 @@ std::optional<Refusal> BulkRegistration::add(BulkRow row) {
   user.devices.push_back(std::move(device));
   ++devices_;
   return std::nullopt;
+}
+
+// Drawn many at a time: the generator's price is by the call.
+DeviceId BulkRegistration::draw_id() {
+  while (true) {
+    if (ids_left_ == 0) {
+      const SecretBytes drawn = SecretBytes::random(sizeof ids_);
+      std::memcpy(ids_.data(), drawn.data(), sizeof ids_);
+      ids_left_ = ids_.size();
+    }
+    if (const std::uint64_t id = ids_[--ids_left_]) return DeviceId{id};
+  }
 }
 
 // Durable before the row is.
@@ -85,18 +109,26 @@ void BulkRegistration::recall_used_steps(const UserRecord& record, const DeviceR
 }
 
 void BulkRegistration::write_out() {
-  std::erase_if(batch_, [](const UserRecord& user) { return user.number == UserNumber{}; });
-  for (UserRecord& user : batch_) {
-    ++user.version;
-    written_.insert(hash_user(user.user));
-  }
-  if (!batch_.empty()) store_.put_bulk(batch_);
-  batch_.clear();
-  position_.clear();
+  wait_for_batch();
+  std::swap(batch_, outgoing_);
+  for (const std::uint64_t hash : hashes_) written_.add(hash);
+  hashes_.clear();
+  position_.fill(0);
+  written_out_ = std::async(std::launch::async, [this] {
+    std::erase_if(outgoing_, [](const UserRecord& user) { return user.number == UserNumber{}; });
+    for (UserRecord& user : outgoing_) ++user.version;
+    if (!outgoing_.empty()) store_.put_bulk(outgoing_);
+    outgoing_.clear();
+  });
+}
+
+void BulkRegistration::wait_for_batch() {
+  if (written_out_.valid()) written_out_.get();
 }
 
 void BulkRegistration::finish() {
   write_out();
+  wait_for_batch();
   store_.finish_bulk();
 }
 
