@@ -73,7 +73,8 @@ Response resync_device(const AdminCall& call) {
   const std::optional<engine::Code> code2 = code_field(fields, "code2");
   if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
   if (code1->digits != code2->digits) {
-    return problem(RequestFault{.field = "code2", .detail = "Both codes must have the device's number of digits.", .status = 422});
+    return problem(
+        RequestFault{.field = "code2", .detail = "Both codes must have the device's number of digits.", .status = 422});
   }
   const engine::Answer<engine::Resynced> resynced =
       call.engine.registrar.resync(*call.user, call.device, *code1, *code2, call.now);

@@ -1,6 +1,6 @@
-// Log lines: one JSON object a line on stderr, one line an event, times in UTC. Texts are escaped, so nothing that a client sends can
-// begin a line of its own or colour a terminal. No secret, code or key is ever handed to these. Lines are written by a thread of their
-// own: whoever reads stderr slowly loses the oldest lines and delays nobody.
+// Log lines: one JSON object a line on stderr, one line an event, times in UTC. Texts are escaped, so nothing that a client
+// sends can begin a line of its own or colour a terminal. No secret, code or key is ever handed to these. Lines are written
+// by a thread of their own: whoever reads stderr slowly loses the oldest lines and delays nobody.
 #pragma once
 
 #include <cstdint>

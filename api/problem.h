@@ -8,11 +8,12 @@
 
 namespace watchword::api {
 
-// `type` is "urn:watchword:problem:" + slug; title by status; field only where one is at fault. 401 carries WWW-Authenticate: Bearer,
-// 503 carries Retry-After: 1.
+// `type` is "urn:watchword:problem:" + slug; title by status; field only where one is at fault. 401 carries
+// WWW-Authenticate: Bearer, 503 carries Retry-After: 1.
 Response problem(unsigned status, std::string_view slug, std::string_view detail, std::string_view field = {});
 // The body alone, appended without other allocation than the string's own.
-void append_problem_body(std::string& out, unsigned status, std::string_view slug, std::string_view detail, std::string_view field = {});
+void append_problem_body(std::string& out, unsigned status, std::string_view slug, std::string_view detail,
+                         std::string_view field = {});
 // The standard reason phrase, e.g. "Bad Request".
 std::string_view status_title(unsigned status);
 

@@ -23,15 +23,15 @@ struct ListenerOptions {
 
 struct ServerOptions {
   std::vector<ListenerOptions> listeners = {ListenerOptions{}};
-  unsigned loops = 0;                  // 0: one a core
-  unsigned workers = 8;                // threads for what may block
+  unsigned loops = 0;    // 0: one a core
+  unsigned workers = 8;  // threads for what may block
   std::size_t connections_max = 50000;
-  std::size_t worker_queue_max = 4096; // jobs waiting; beyond: 503
-  std::chrono::seconds header_timeout{10};   // from a request's first byte to the end of its header block
+  std::size_t worker_queue_max = 4096;      // jobs waiting; beyond: 503
+  std::chrono::seconds header_timeout{10};  // from a request's first byte to the end of its header block
   std::chrono::seconds body_timeout{20};
-  std::chrono::seconds idle_timeout{75};     // keep-alive between requests
-  std::chrono::seconds write_timeout{20};    // a client that does not read its answer
-  std::chrono::seconds drain_timeout{10};    // graceful stop: after this, connections are cut
+  std::chrono::seconds idle_timeout{75};   // keep-alive between requests
+  std::chrono::seconds write_timeout{20};  // a client that does not read its answer
+  std::chrono::seconds drain_timeout{10};  // graceful stop: after this, connections are cut
 };
 
 class Server {

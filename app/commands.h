@@ -1,4 +1,5 @@
-// The commands of the binary. Each returns the exit code (0 success, 1 failure) or throws what main() turns into one line on stderr.
+// The commands of the binary. Each returns the exit code (0 success, 1 failure) or throws what main() turns into one line on
+// stderr.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// CSV as RFC 4180 and spreadsheets write it. No field that Watchword takes may hold a line end, so a row is a line: a quote that
-// is not closed spoils its own line and no other.
+// CSV as RFC 4180 and spreadsheets write it. No field that Watchword takes may hold a line end, so a row is a line: a quote
+// that is not closed spoils its own line and no other.
 #pragma once
 
 #include <cstdint>

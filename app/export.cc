@@ -57,7 +57,8 @@ int run_export(const Config& config, const ExportOptions& options) {
   const auto store = storage::open_rocks_store(config.store);
   if (options.with_secrets) {
     std::fprintf(stderr,
-                 "Warning: this export holds every secret in the clear. Whoever reads it can sign in as anybody; keep it encrypted, and "
+                 "Warning: this export holds every secret in the clear. Whoever reads it can sign in as anybody; keep it "
+                 "encrypted, and "
                  "remove it when it has served.\n");
   }
   Output output(options.output);

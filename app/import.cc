@@ -51,7 +51,8 @@ class Progress {
 
 class Import {
  public:
-  Import(engine::Store& store, const engine::BulkRegistration::Options& options, engine::UnixMillis now, std::uint64_t bytes_total)
+  Import(engine::Store& store, const engine::BulkRegistration::Options& options, engine::UnixMillis now,
+         std::uint64_t bytes_total)
       : options_(options), bulk_(store, options, now), progress_(bytes_total) {}
 
   // True: every row is in.
@@ -94,7 +95,8 @@ class Import {
     std::fprintf(stderr, "Imported %llu of %llu rows, %llu new users.\n", static_cast<unsigned long long>(bulk_.devices()),
                  static_cast<unsigned long long>(rows_), static_cast<unsigned long long>(bulk_.new_users()));
     if (short_secrets_ > 0) {
-      std::fprintf(stderr, "%llu secrets have fewer than 20 bytes, which RFC 4226 recommends; register these people anew in time.\n",
+      std::fprintf(stderr,
+                   "%llu secrets have fewer than 20 bytes, which RFC 4226 recommends; register these people anew in time.\n",
                    static_cast<unsigned long long>(short_secrets_));
     }
     if (refused_ > 0) {

@@ -1,5 +1,5 @@
-// init, and the commands about API keys. They own the data directory while they run; a running server has GET, POST and DELETE
-// /v1/api-keys for the same.
+// init, and the commands about API keys. They own the data directory while they run; a running server has GET, POST and
+// DELETE /v1/api-keys for the same.
 #include <cstdio>
 #include <stdexcept>
 
@@ -13,7 +13,8 @@ namespace {
 
 // The store, opened for a short while, with what keys need.
 struct Office {
-  explicit Office(const Config& config) : store(storage::open_rocks_store(config.store)), committer(*store), keys(*store, committer) {}
+  explicit Office(const Config& config)
+      : store(storage::open_rocks_store(config.store)), committer(*store), keys(*store, committer) {}
   engine::RcuThread rcu;
   std::unique_ptr<engine::Store> store;
   engine::Committer committer;
@@ -23,11 +24,16 @@ struct Office {
 std::string explain(api::AccessKeys::Refusal refusal) {
   using Refusal = api::AccessKeys::Refusal;
   switch (refusal) {
-    case Refusal::not_found: return "there is no key with this id; see: watchword api-key list";
-    case Refusal::last_admin: return "this is the last key with the scope admin; create another one first";
-    case Refusal::bad_name: return "a key's name has 1 to 64 characters, none of them control characters";
-    case Refusal::no_scopes: return "a key needs at least one scope";
-    case Refusal::store_unavailable: return "the store took no write; nothing was changed";
+    case Refusal::not_found:
+      return "there is no key with this id; see: watchword api-key list";
+    case Refusal::last_admin:
+      return "this is the last key with the scope admin; create another one first";
+    case Refusal::bad_name:
+      return "a key's name has 1 to 64 characters, none of them control characters";
+    case Refusal::no_scopes:
+      return "a key needs at least one scope";
+    case Refusal::store_unavailable:
+      return "the store took no write; nothing was changed";
   }
   return "refused";
 }
@@ -57,7 +63,8 @@ int run_key_create(const Config& config, const std::string& name, const std::vec
   api::Scopes wanted = 0;
   for (const std::string& text : scopes) {
     const auto scope = api::parse_scope(text);
-    if (!scope) throw std::runtime_error("\"" + text + "\" is no scope; there are verify, enroll, read, admin, audit and metrics");
+    if (!scope)
+      throw std::runtime_error("\"" + text + "\" is no scope; there are verify, enroll, read, admin, audit and metrics");
     wanted = static_cast<api::Scopes>(wanted | static_cast<api::Scopes>(*scope));
   }
   Office office(config);

@@ -74,7 +74,8 @@ int run(int argc, char** argv) {
   serve->add_option("--listen", arguments.listen, "Address with all planes; may be repeated")
       ->check(checked("HOST:PORT", [](const std::string& text) { app::parse_listener(text); }));
 
-  CLI::App* const import = program.add_subcommand("import", "Register devices from a CSV file: user,name,secret,algorithm,digits,period");
+  CLI::App* const import =
+      program.add_subcommand("import", "Register devices from a CSV file: user,name,secret,algorithm,digits,period");
   take_data_dir(import, arguments);
   import->add_option("FILE", arguments.import_options.file, "The file, or - for standard input")->required();
   import->add_option("--format", arguments.format, "csv")->check(CLI::IsMember({"csv"}));

@@ -53,7 +53,8 @@ void log_health(const engine::StoreHealth& health) {
   if (health.writable) {
     log(Level::info, "store recovered");
   } else {
-    log(Level::error, "store refuses writes", {{"reason", health.reason}, {"needs_restart", health.needs_restart ? "yes" : "no"}});
+    log(Level::error, "store refuses writes",
+        {{"reason", health.reason}, {"needs_restart", health.needs_restart ? "yes" : "no"}});
   }
 }
 
@@ -97,7 +98,8 @@ int run_serve(const Config& config) {
     for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
       log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});
     }
-    const auto ready_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
+    const auto ready_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log(Level::info, "ready", {{"after_ms", static_cast<std::int64_t>(ready_ms)}});
 
     const int signal = wait_for_signal(signals, *store);

@@ -1,6 +1,7 @@
-// The program's operator delete: what is given back is wiped. A secret passes through texts, JSON values and buffers of several
-// libraries on its way into the one answer that shows it; none of them is left behind in freed memory. Blocks beyond the bound hold
-// no answer with a secret (RocksDB's arenas and caches do not), and wiping them would only touch pages in vain.
+// The program's operator delete: what is given back is wiped. A secret passes through texts, JSON values and buffers of
+// several libraries on its way into the one answer that shows it; none of them is left behind in freed memory. Blocks beyond
+// the bound hold no answer with a secret (RocksDB's arenas and caches do not), and wiping them would only touch pages in
+// vain.
 #include <malloc.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-// Notes about secrets that were removed: a secret that is registered again must not bring its used codes back to life. A note
-// is kept as long as a window could still hold the last used step.
+// Notes about secrets that were removed: a secret that is registered again must not bring its used codes back to life. A
+// note is kept as long as a window could still hold the last used step.
 #pragma once
 
 #include <cstdint>

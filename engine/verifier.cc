@@ -24,8 +24,8 @@ struct Match {
 };
 
 // All steps of the window around now + drift, compared without an early exit. Returns the newest match, or -1.
-std::int64_t newest_match(const HmacKernel& kernel, const ResidentUser& user, const ResidentDevice& device,
-                          StepTime now, unsigned window_steps, Code code) {
+std::int64_t newest_match(const HmacKernel& kernel, const ResidentUser& user, const ResidentDevice& device, StepTime now,
+                          unsigned window_steps, Code code) {
   const std::int64_t centre = expected_step(ReplayWord{device.replay.word()}, now);
   const std::int64_t first = std::max<std::int64_t>(0, centre - window_steps);
   const std::int64_t last = std::max<std::int64_t>(first, centre + window_steps);

@@ -46,10 +46,10 @@ std::int64_t expected_step(ReplayWord word, StepTime now);
 
 // Accepting `step` at `now`. Refused (nullopt) when the step is not after the last one: replayed.
 //
-// A device that shows `step` says that its clock is somewhere in it: an interval of one step that the drift must lie in. While no
-// drift is known, it moves no further than to that interval's edge, a little less: one code that was typed late does not move
-// the window. Once there is one, it follows to near the interval's middle, so that a clock which keeps going wrong is followed.
-// Never beyond `max_drift_steps`.
+// A device that shows `step` says that its clock is somewhere in it: an interval of one step that the drift must lie in.
+// While no drift is known, it moves no further than to that interval's edge, a little less: one code that was typed late
+// does not move the window. Once there is one, it follows to near the interval's middle, so that a clock which keeps going
+// wrong is followed. Never beyond `max_drift_steps`.
 std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, StepTime now, int max_drift_steps);
 
 // Resynchronisation: two consecutive steps were proven, `second_step` is consumed and the drift set outright. Refused when

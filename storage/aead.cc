@@ -23,12 +23,13 @@ const EVP_CIPHER* cipher() {
   return fetched;
 }
 
-// A context that has its cipher, and the key that it was last used with: most uses set a nonce and nothing else. Data keys live as
-// long as the process, so a copy of their schedule beside them gives nothing away.
+// A context that has its cipher, and the key that it was last used with: most uses set a nonce and nothing else. Data keys
+// live as long as the process, so a copy of their schedule beside them gives nothing away.
 class Context {
  public:
   explicit Context(int sealing) : sealing_(sealing), context_(EVP_CIPHER_CTX_new()) {
-    if (!context_ || EVP_CipherInit_ex(context_.get(), cipher(), nullptr, nullptr, nullptr, sealing_) != 1) throw std::bad_alloc();
+    if (!context_ || EVP_CipherInit_ex(context_.get(), cipher(), nullptr, nullptr, nullptr, sealing_) != 1)
+      throw std::bad_alloc();
   }
   bool set(const engine::SecretBytes& key, const unsigned char* nonce) {
     if (key.size() != aead_key_bytes) return false;

@@ -26,8 +26,8 @@ struct RocksStoreOptions {
   std::size_t memtable_bytes_max = 128u << 20;  // all column families together
   std::size_t block_cache_bytes = 256u << 20;
   std::uint64_t wal_bytes_max = 128ull << 20;
-  std::size_t unfolded_cells_max = 200000;  // journal cells that start a fold
-  std::uint32_t fold_interval_ms = 10000;   // and the age that does
+  std::size_t unfolded_cells_max = 200000;       // journal cells that start a fold
+  std::uint32_t fold_interval_ms = 10000;        // and the age that does
   std::function<void(const std::string&)> warn;  // what RocksDB has to say, for the log; any thread. None: dropped
 };
 

@@ -68,7 +68,7 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.db_write_buffer_size = options.memtable_bytes_max;
   db.max_background_jobs = 2;
   db.max_open_files = 4000;
-  db.max_bgerror_resume_count = 0;  // a failed sync is never tried again, by RocksDB neither
+  db.max_bgerror_resume_count = 0;         // a failed sync is never tried again, by RocksDB neither
   db.skip_stats_update_on_db_open = true;  // start-up must not grow with the data
   db.skip_checking_sst_file_sizes_on_db_open = true;
   db.info_log = std::make_shared<Warnings>(options.warn);

@@ -249,7 +249,8 @@ void RocksStore::reserve_numbers() {
   reserved_number_ = next_number_.load() + numbers_reserved;
   rocksdb::WriteOptions durable;
   durable.sync = true;
-  throw_unless_written(database_.db->Put(durable, database_.documents, slice(next_number_key), encode_u64(reserved_number_)));
+  throw_unless_written(
+      database_.db->Put(durable, database_.documents, slice(next_number_key), encode_u64(reserved_number_)));
 }
 
 void RocksStore::put_bulk(std::span<const engine::UserRecord> users) {

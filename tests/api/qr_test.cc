@@ -19,7 +19,8 @@ std::string scanned(const std::string& png) {
   EXPECT_GE(file, 0);
   close(file);
   std::ofstream(name, std::ios::binary) << png;
-  FILE* const pipe = popen(("zbarimg --raw -q -Sdisable -Sqrcode.enable " + std::string(name) + " 2>/dev/null").c_str(), "r");
+  FILE* const pipe =
+      popen(("zbarimg --raw -q -Sdisable -Sqrcode.enable " + std::string(name) + " 2>/dev/null").c_str(), "r");
   std::string text;
   char buffer[4096];
   for (std::size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, n);

@@ -53,7 +53,9 @@ TEST(Config, AnEmptyFileIsTheDefaults) {
 
 TEST(Config, TakesListenersByPlane) {
   const Config config = parse_config(
-      "[[listener]]\nport = 1\nplanes = [\"verify\"]\n[[listener]]\nhost = \"::1\"\nport = 2\nplanes = [\"admin\", \"metrics\"]\n", "f.toml");
+      "[[listener]]\nport = 1\nplanes = [\"verify\"]\n[[listener]]\nhost = \"::1\"\nport = 2\nplanes = [\"admin\", "
+      "\"metrics\"]\n",
+      "f.toml");
   ASSERT_EQ(config.server.listeners.size(), 2u);
   EXPECT_EQ(config.server.listeners[0].planes, 1);
   EXPECT_EQ(config.server.listeners[1].host, "::1");

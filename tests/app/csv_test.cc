@@ -32,7 +32,9 @@ TEST(Csv, WhatItWritesItReads) {
 }
 
 TEST(Csv, ReadsLinesWithEitherEndAndTheLastWithout) {
-  std::istringstream in("\xef\xbb\xbf" "one\r\n\ntwo\nthree");
+  std::istringstream in(
+      "\xef\xbb\xbf"
+      "one\r\n\ntwo\nthree");
   LineReader lines(in);
   for (const char* text : {"one", "", "two", "three"}) {
     const auto line = lines.next();

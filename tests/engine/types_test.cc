@@ -14,8 +14,8 @@ TEST(Code, IsSixToEightAsciiDigitsAndNothingElse) {
   EXPECT_EQ(Code::parse("000000")->value, 0u);
   EXPECT_EQ(Code::parse("00000000")->digits, 8);
   EXPECT_EQ(Code::parse("07081804")->value, 7081804u);
-  for (const char* wrong : {"", "12345", "123456789", " 123456", "123456 ", "123 456", "+12345", "-123456", "12345a", "0x1234",
-                            "\xef\xbc\x91\xef\xbc\x92\xef\xbc\x93", "123456\n"}) {
+  for (const char* wrong : {"", "12345", "123456789", " 123456", "123456 ", "123 456", "+12345", "-123456", "12345a",
+                            "0x1234", "\xef\xbc\x91\xef\xbc\x92\xef\xbc\x93", "123456\n"}) {
     EXPECT_FALSE(Code::parse(wrong)) << wrong;
   }
   EXPECT_FALSE(Code::parse(std::string_view("12345\0", 6)));
@@ -27,7 +27,8 @@ TEST(User, IsOneTo256BytesOfPrintableUtf8) {
   EXPECT_FALSE(valid_user(std::string(257, 'x')));
   EXPECT_FALSE(valid_user(""));
   EXPECT_FALSE(valid_user(std::string_view("a\0b", 3)));
-  for (const char* wrong : {"a\nb", "a\x7f", "\xc2\x85", "\xff", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+  for (const char* wrong :
+       {"a\nb", "a\x7f", "\xc2\x85", "\xff", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
     EXPECT_FALSE(valid_user(wrong));
   }
 }
@@ -80,8 +81,8 @@ TEST(Secrets, AMillionOfThemAreAllDifferent) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 TEST(Secrets, AGeneratorThatFailsIsAFaultAndNothingElseIsTakenInstead) {
-  static const RAND_METHOD broken{nullptr, [](unsigned char*, int) { return 0; }, nullptr, nullptr,
-                                  [](unsigned char*, int) { return 0; }, [] { return 0; }};
+  static const RAND_METHOD broken{nullptr, [](unsigned char*, int) { return 0; }, nullptr,
+                                  nullptr, [](unsigned char*, int) { return 0; }, [] { return 0; }};
   const RAND_METHOD* const usual = RAND_get_rand_method();
   RAND_set_rand_method(&broken);
   EXPECT_THROW(SecretBytes::random(20), std::runtime_error);

@@ -11,7 +11,8 @@ namespace {
 using Crash = StoreTest;
 
 // In the child: says over the pipe, after each group, up to which step everything is durable.
-[[noreturn]] void write_until_killed(const RocksStoreOptions& options, const std::vector<UserRecord>& people, std::int64_t from, int out) {
+[[noreturn]] void write_until_killed(const RocksStoreOptions& options, const std::vector<UserRecord>& people,
+                                     std::int64_t from, int out) {
   const std::unique_ptr<Store> store = open_rocks_store(options);
   for (std::int64_t step = from;; ++step) {
     std::vector<CellWrite> cells;

@@ -111,7 +111,8 @@ TEST_F(Directory, AMasterKeyThatIsLooseMissingOrWrongIsRefused) {
   chmod(file.c_str(), 0600);
   EXPECT_EQ(refusal(), "");
   const std::string right = read_all(file);
-  for (const std::string& wrong : {std::string(64, 'a') + "\n", std::string("short\n"), std::string(), std::string(64, 'x') + "\n"}) {
+  for (const std::string& wrong :
+       {std::string(64, 'a') + "\n", std::string("short\n"), std::string(), std::string(64, 'x') + "\n"}) {
     std::ofstream(file) << wrong;
     EXPECT_NE(refusal(), "");
   }
@@ -124,7 +125,8 @@ TEST_F(Directory, AMasterKeyThatIsLooseMissingOrWrongIsRefused) {
 
 TEST_F(Directory, IsMadeOnceAndForItsOwnerAlone) {
   EXPECT_THROW(init_data_dir(options), OpenError);
-  struct stat data {}, key {};
+  struct stat data {
+  }, key{};
   ASSERT_EQ(stat(options.data_dir.c_str(), &data), 0);
   ASSERT_EQ(stat((options.data_dir / "master.key").c_str(), &key), 0);
   EXPECT_EQ(data.st_mode & 0777, 0700u);
