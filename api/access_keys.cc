@@ -113,6 +113,8 @@ Entry read_document(std::string_view id, std::string_view text) {
 }  // namespace
 
 struct AccessKeys::State {
+  State(engine::Store& store_in, engine::Committer& committer_in) : store(store_in), committer(committer_in) {}
+
   engine::Store& store;
   engine::Committer& committer;
   std::unique_ptr<EVP_MD, FreeDigest> digest_algorithm{EVP_MD_fetch(nullptr, "SHA256", nullptr)};

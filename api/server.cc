@@ -50,9 +50,16 @@ void Server::start() {
     impl_->listeners.push_back(std::make_unique<Listener>(listener, impl_->services, impl_->loops));
   }
   for (const auto& listener : impl_->listeners) listener->accept();
+  try {
+    impl_->services.workers.start();
+    for (const auto& loop : impl_->loops) loop->start();
+  } catch (...) {  // no more threads: those that run end before their owners do
+    for (const auto& loop : impl_->loops) loop->drain();
+    for (const auto& loop : impl_->loops) loop->join();
+    impl_->services.workers.stop();
+    throw;
+  }
   impl_->running = true;
-  impl_->services.workers.start();
-  for (const auto& loop : impl_->loops) loop->start();
 }
 
 std::uint16_t Server::port(std::size_t listener) const {

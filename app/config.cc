@@ -66,7 +66,10 @@ class Reader {
  private:
   static std::string names(const Keys& keys) {
     std::string all;
-    for (const auto& [name, take] : keys) all += (all.empty() ? "" : ", ") + name;
+    for (const auto& [name, take] : keys) {
+      if (!all.empty()) all += ", ";
+      all += name;
+    }
     return all;
   }
   std::string file_;

@@ -15,7 +15,7 @@ std::optional<Refusal> fault_of(const UserRecord& user, const BulkRow& row, cons
   if (row.secret.size() < options.secret_bytes_min) return Refusal::secret_too_short;
   if (row.secret.size() > secret_bytes_max) return Refusal::secret_too_long;
   for (const DeviceRecord& device : user.devices) {
-    if (device.secret.bytes() == row.secret.bytes()) return Refusal::secret_registered;
+    if (same_codes(device, row.parameters, row.secret)) return Refusal::secret_registered;
     if (device.name == row.name) return Refusal::name_taken;
   }
   const auto active = std::count_if(user.devices.begin(), user.devices.end(),
@@ -97,11 +97,14 @@ DeviceId BulkRegistration::draw_id() {
   }
 }
 
-// Durable before the row is.
+// Durable before the row is, and before that the user's number is out of use.
 void BulkRegistration::recall_used_steps(const UserRecord& record, const DeviceRecord& device) {
-  const auto note = store_.document(retired_secret_name(store_.hash_key(), device.secret));
+  const auto note = store_.document(retired_secret_name(store_.hash_key(), device.secret, device.parameters));
   if (!note) return;
-  const std::int64_t step = RetiredSecret::parse(*note).last_step;
+  const std::int64_t step = RetiredSecret::parse(*note).step_to_respect(now_);
+  if (step < 0) return;
+  wait_for_batch();
+  store_.put_bulk({});
   const CellWrite cell{{record.number, device.slot}, {ReplayWord::make(step, 0).bits, 0}};
   Outcome outcome = Outcome::failed;
   store_.advance({&cell, 1}, {}, {&outcome, 1}, {});

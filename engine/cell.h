@@ -17,6 +17,9 @@ class alignas(16) Cell {
 
   std::uint64_t word() const noexcept { return __atomic_load_n(&word_, __ATOMIC_ACQUIRE); }
 
+  // At least as new as a word that the caller has exchanged before.
+  std::uint64_t receipt() const noexcept { return __atomic_load_n(&receipt_, __ATOMIC_ACQUIRE); }
+
   // Both halves of one value: words of one cell never repeat while their receipts differ, so an unchanged word means an
   // unchanged receipt.
   CellValue load() const noexcept {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "engine/policy.h"
 #include "engine/secret_arena.h"
 #include "engine/words.h"
 
@@ -191,9 +192,13 @@ ResidentUser* fill(void* memory, const LoadedUser& loaded, const Layout& layout)
   return user;
 }
 
-void freeze_all(ResidentUser& user) {
-  user.throttle.freeze();
-  for (std::size_t i = 0; i < user.device_count; ++i) user.devices()[i].replay.freeze();
+void freeze_all(ResidentUser& user, LastWords& words) {
+  words.number = UserNumber{user.number};
+  words.throttle = user.throttle.freeze();
+  for (std::size_t i = 0; i < user.device_count; ++i) {
+    ResidentDevice& device = user.devices()[i];
+    words.replay.emplace_back(DeviceId{device.id}, device.replay.freeze());
+  }
 }
 
 // The words of `old`, frozen, live on in `fresh`, which nobody else sees yet.
@@ -237,22 +242,25 @@ void Directory::put(const LoadedUser& loaded) {
   shard.arena.release(replaced, replaced->block_bytes);
 }
 
-void Directory::erase(std::string_view user) {
+std::optional<LastWords> Directory::take(std::string_view user) {
+  LastWords words;
+  words.replay.reserve(devices_per_user_max);
   const std::uint64_t hash = hash_user(user);
   Shard& shard = *shards_[hash % shard_count];
   ResidentUser* erased = nullptr;
   {
     const std::lock_guard lock(shard.mutex);
     std::atomic<std::uint64_t>* slot = shard.find_slot(user, hash);
-    if (slot == nullptr) return;
+    if (slot == nullptr) return std::nullopt;
     erased = user_of(slot->load(std::memory_order_acquire));
     slot->store(erased_slot, std::memory_order_release);
     shard.users.fetch_sub(1, std::memory_order_relaxed);
-    freeze_all(*erased);
+    freeze_all(*erased, words);
   }
   wait_for_readers();
   const std::lock_guard lock(shard.mutex);
   shard.arena.release(erased, erased->block_bytes);
+  return words;
 }
 
 bool Directory::resident(std::string_view user) const {

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/cell.h"
@@ -57,6 +59,13 @@ std::uint64_t hash_user(std::string_view user) noexcept;
 
 class SecretArena;
 
+// What a user's words came to when they were frozen.
+struct LastWords {
+  UserNumber number;
+  CellValue throttle;
+  std::vector<std::pair<DeviceId, CellValue>> replay;
+};
+
 class Directory {
  public:
   static constexpr std::size_t shard_count = 16;
@@ -65,15 +74,15 @@ class Directory {
 
   // Inside a ReadScope; the pointer is good until it ends. nullptr: not resident.
   ResidentUser* find(std::string_view user, std::uint64_t hash) const noexcept;
-  // Starts the fetch of what find() will touch first.
+  // Inside a ReadScope. Starts the fetch of what find() will touch first.
   void prefetch(std::uint64_t hash) const noexcept;
 
   // Writers: any thread but an event loop's; calls about one user must not overlap (Registrar's stripes see to that).
   // Makes the user resident, or replaces the resident block: its words are frozen, carried over by device id (those of the
   // store where the device is new; the later of the two where both have one) and live on in the new block.
   void put(const LoadedUser& user);
-  // No longer resident; its words are frozen.
-  void erase(std::string_view user);
+  // No longer resident; its words are frozen, and returned. nullopt: was not resident.
+  std::optional<LastWords> take(std::string_view user);
   bool resident(std::string_view user) const;
 
   std::size_t size() const noexcept;   // resident users

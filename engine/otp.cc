@@ -141,6 +141,14 @@ void derive_key_state(Algorithm algorithm, std::span<const std::uint8_t> secret,
   }
 }
 
+SecretBytes key_state(Algorithm algorithm, const SecretBytes& secret) {
+  alignas(8) std::uint8_t state[key_state_bytes_max];
+  derive_key_state(algorithm, secret.bytes(), state);
+  SecretBytes bytes(std::vector<std::uint8_t>(state, state + key_state_bytes(algorithm)));
+  OPENSSL_cleanse(state, sizeof state);
+  return bytes;
+}
+
 const HmacKernel& openssl_kernel() {
   static constexpr HmacKernel kernel{"openssl", openssl_truncate};
   return kernel;

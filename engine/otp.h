@@ -30,6 +30,9 @@ constexpr std::size_t key_state_bytes(Algorithm algorithm) {
 // Writes key_state_bytes(algorithm) bytes to `key_state` (8-byte aligned). Keys longer than a block are hashed first (RFC
 // 2104).
 void derive_key_state(Algorithm algorithm, std::span<const std::uint8_t> secret, std::uint8_t* key_state);
+// The same as bytes of their own. Secrets that HMAC cannot tell apart (one with zeros behind it, the digest of a long one)
+// have one key state: what shows the same codes compares equal here.
+SecretBytes key_state(Algorithm algorithm, const SecretBytes& secret);
 
 // One way to compute many HMACs. `truncate(algorithm, key_state, first_counter, count, out)` writes, for counters
 // first_counter

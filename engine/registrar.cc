@@ -61,11 +61,35 @@ OtpParameters parameters_of(const NewDevice& device, const Policy& policy) {
           .period_s = device.period_s.value_or(policy.defaults.period_s)};
 }
 
+// Who was withdrawn comes back unless they are gone for good: the store may not know yet what their words came to.
+template <class Action>
+class PutBack {
+ public:
+  explicit PutBack(Action action) : action_(std::move(action)) {}
+  ~PutBack() {
+    if (armed_) action_();
+  }
+  PutBack(const PutBack&) = delete;
+  PutBack& operator=(const PutBack&) = delete;
+  void dismiss() { armed_ = false; }
+
+ private:
+  Action action_;
+  bool armed_ = true;
+};
+
 std::string uri_of(const std::string& user, const DeviceRecord& device, const std::string& issuer) {
   return make_otpauth_uri({.issuer = issuer, .account = user, .secret = device.secret, .parameters = device.parameters});
 }
 
 }  // namespace
+
+bool same_codes(const DeviceRecord& device, const OtpParameters& parameters, const SecretBytes& secret) {
+  if (device.secret.bytes() == secret.bytes()) return true;
+  const Algorithm algorithm = parameters.algorithm;
+  return device.parameters.algorithm == algorithm &&
+         key_state(algorithm, device.secret).bytes() == key_state(algorithm, secret).bytes();
+}
 
 std::string_view to_string(Refusal refusal) {
   switch (refusal) {
@@ -136,8 +160,28 @@ Outcome Registrar::write(LoadedUser& user, Change change) {
   ++user.record.version;
   change.put_users.push_back(user.record);
   const Outcome outcome = committer_.commit(change);
-  if (outcome == Outcome::durable) directory_.put(user);
+  if (outcome == Outcome::durable) publish(user);
   return outcome;
+}
+
+// What is on disk must be in memory too, or memory would go on accepting what is gone: without memory for that, the process
+// ends.
+void Registrar::publish(const LoadedUser& user) noexcept {
+  directory_.put(user);
+}
+
+// Out of memory, with what its words came to: nothing is accepted any more, so nothing can be accepted after a note of it
+// was taken. Whoever verifies meanwhile waits in load() for this user's stripe.
+void Registrar::withdraw(LoadedUser& user) {
+  const std::optional<LastWords> last = directory_.take(user.record.user);
+  if (!last || last->number != user.record.number) return;
+  user.throttle = newer(throttle_slot, user.throttle, last->throttle);
+  for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
+    for (const auto& [id, value] : last->replay) {
+      const DeviceRecord& device = user.record.devices[i];
+      if (device.id == id) user.replay[i] = newer(device.slot, user.replay[i], value);
+    }
+  }
 }
 
 DeviceView Registrar::view(const LoadedUser& user, std::size_t at, UnixMillis) {
@@ -195,7 +239,7 @@ Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice
   }
   if (wanted.secret) {
     for (const DeviceRecord& device : user->record.devices) {
-      if (device.secret.bytes() == wanted.secret->bytes()) return tl::unexpected(Refusal::secret_registered);
+      if (same_codes(device, parameters, *wanted.secret)) return tl::unexpected(Refusal::secret_registered);
     }
   }
   drop_oldest_pending(*user);
@@ -267,26 +311,35 @@ Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, Unix
   std::optional<LoadedUser> user = find(name.text());
   const Answer<std::size_t> at = position(user, id);
   if (!at) return tl::unexpected(at.error());
-  const DeviceRecord device = user->record.devices[*at];
+  withdraw(*user);
+  const LoadedUser before = *user;
+  PutBack put_back([&] { publish(before); });
+  const DeviceRecord& device = before.record.devices[*at];
   Change change = retirement(device, user->replay[*at], now);
   change.erase_cells.push_back({user->record.number, device.slot});
   drop(*user, *at);
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  put_back.dismiss();
   return std::monostate{};
 }
 
 Answer<std::monostate> Registrar::remove_user(const UserName& name, UnixMillis now) {
   const auto held = lock(name.text());
-  const std::optional<LoadedUser> user = find(name.text());
+  std::optional<LoadedUser> user = find(name.text());
   if (!user) return tl::unexpected(Refusal::user_not_found);
+  withdraw(*user);
+  PutBack put_back([&] { publish(*user); });
   Change change;
   for (std::size_t i = 0; i < user->record.devices.size(); ++i) {
     Change retired = retirement(user->record.devices[i], user->replay[i], now);
     std::move(retired.put_documents.begin(), retired.put_documents.end(), std::back_inserter(change.put_documents));
+    std::move(retired.erase_documents.begin(), retired.erase_documents.end(), std::back_inserter(change.erase_documents));
   }
+  // A note that one device of theirs renews is not erased on account of another.
+  for (const auto& [kept, text] : change.put_documents) std::erase(change.erase_documents, kept);
   change.erase_users.emplace_back(name.text(), user->record.number);
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
-  directory_.erase(name.text());
+  put_back.dismiss();
   return std::monostate{};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -106,6 +107,9 @@ inline constexpr std::uint8_t failed_confirmations_max = 10;
 // Pending registrations kept for a user; a further one replaces the oldest.
 inline constexpr std::size_t pending_devices_max = 8;
 
+// Whether a device with these shows the same codes as `device`.
+bool same_codes(const DeviceRecord& device, const OtpParameters& parameters, const SecretBytes& secret);
+
 class Registrar {
  public:
   Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel);
@@ -134,8 +138,10 @@ class Registrar {
   UserView view(const LoadedUser& user, UnixMillis now);
   void freshen(LoadedUser& user);
   Answer<Confirmation> refuse_confirmation(LoadedUser& user, std::size_t at, Code code, UnixMillis now);
+  void publish(const LoadedUser& user) noexcept;
+  void withdraw(LoadedUser& user);
   Change retirement(const DeviceRecord& device, const CellValue& last, UnixMillis now);
-  std::int64_t retired_step(const DeviceRecord& device);
+  std::int64_t retired_step(const DeviceRecord& device, UnixMillis now);
 
   Store& store_;
   Committer& committer_;
@@ -143,6 +149,7 @@ class Registrar {
   PolicyBox& policy_;
   const HmacKernel& kernel_;
   std::array<std::mutex, 1024> stripes_;
+  std::atomic<std::int64_t> notes_swept_at_s_{0};  // when retired secrets were last looked through
 };
 
 }  // namespace watchword::engine

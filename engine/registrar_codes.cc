@@ -13,6 +13,8 @@ namespace {
 
 // "Your phone's clock is 2 minutes behind": how far a wrong confirmation looks for a moment that explains it.
 constexpr std::int64_t clock_help_s = 3600;
+// Notes of retired secrets that have served their time go with a removal, but they are not looked through at each.
+constexpr std::int64_t sweep_interval_s = 60;
 
 // Codes of the steps first .. first + count - 1 as numbers.
 std::vector<std::uint32_t> codes(const HmacKernel& kernel, const DeviceRecord& device, std::int64_t first,
@@ -40,19 +42,26 @@ Window around(std::int64_t centre, std::int64_t steps) {
 
 Change Registrar::retirement(const DeviceRecord& device, const CellValue& last, UnixMillis now) {
   Change change;
-  for (const auto& [name, text] : store_.documents(retired_secret_prefix)) {
-    if (RetiredSecret::parse(text).forget_at_s < now.seconds()) change.erase_documents.push_back(name);
+  if (now.seconds() >= notes_swept_at_s_.load(std::memory_order_relaxed) + sweep_interval_s) {
+    notes_swept_at_s_.store(now.seconds(), std::memory_order_relaxed);
+    for (const auto& [name, text] : store_.documents(retired_secret_prefix)) {
+      if (RetiredSecret::parse(text).step_to_respect(now) < 0) change.erase_documents.push_back(name);
+    }
   }
   const ReplayWord word{last.word};
   if (!word.used()) return change;
-  const RetiredSecret retired = RetiredSecret::after(word.last_step(), device.parameters.period_s);
-  change.put_documents.emplace_back(retired_secret_name(store_.hash_key(), device.secret), retired.text());
+  // Another user may have had the very secret, and used it later.
+  const std::int64_t last_step = std::max(word.last_step(), retired_step(device, now));
+  const RetiredSecret retired = RetiredSecret::after(last_step, device.parameters.period_s);
+  const std::string name = retired_secret_name(store_.hash_key(), device.secret, device.parameters);
+  std::erase(change.erase_documents, name);
+  change.put_documents.emplace_back(name, retired.text());
   return change;
 }
 
-std::int64_t Registrar::retired_step(const DeviceRecord& device) {
-  const std::optional<std::string> text = store_.document(retired_secret_name(store_.hash_key(), device.secret));
-  return text ? RetiredSecret::parse(*text).last_step : -1;
+std::int64_t Registrar::retired_step(const DeviceRecord& device, UnixMillis now) {
+  const auto text = store_.document(retired_secret_name(store_.hash_key(), device.secret, device.parameters));
+  return text ? RetiredSecret::parse(*text).step_to_respect(now) : -1;
 }
 
 Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code code, UnixMillis now) {
@@ -81,7 +90,7 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i] == code.value) match = window.first + static_cast<std::int64_t>(i);
   }
-  if (match < 0 || match <= retired_step(device)) return refuse_confirmation(*user, at, code, now);
+  if (match < 0 || match <= retired_step(device, now)) return refuse_confirmation(*user, at, code, now);
 
   // Who registers types slowly: nothing is learned of the clock yet.
   const ReplayWord word = ReplayWord::make(match, 0);

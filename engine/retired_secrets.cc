@@ -1,18 +1,25 @@
 #include "engine/retired_secrets.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include <charconv>
 
+#include "engine/otp.h"
 #include "engine/policy.h"
 
 namespace watchword::engine {
 
-std::string retired_secret_name(const SecretBytes& hash_key, const SecretBytes& secret) {
+std::string retired_secret_name(const SecretBytes& hash_key, const SecretBytes& secret, const OtpParameters& parameters) {
+  std::vector<std::uint8_t> hashed = key_state(parameters.algorithm, secret).bytes();
+  hashed.push_back(static_cast<std::uint8_t>(parameters.algorithm));
+  hashed.push_back(static_cast<std::uint8_t>(parameters.period_s));
+  hashed.push_back(static_cast<std::uint8_t>(parameters.period_s >> 8));
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int bytes = 0;
-  HMAC(EVP_sha256(), hash_key.data(), static_cast<int>(hash_key.size()), secret.data(), secret.size(), digest, &bytes);
+  HMAC(EVP_sha256(), hash_key.data(), static_cast<int>(hash_key.size()), hashed.data(), hashed.size(), digest, &bytes);
+  OPENSSL_cleanse(hashed.data(), hashed.size());
   std::string name(retired_secret_prefix);
   constexpr std::string_view hex = "0123456789abcdef";
   for (unsigned int i = 0; i < 16; ++i) {

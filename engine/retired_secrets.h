@@ -13,8 +13,8 @@ namespace watchword::engine {
 // Documents of the store that are such notes begin with this.
 inline constexpr std::string_view retired_secret_prefix = "retired-secret/";
 
-// The note's name: a keyed hash, which tells nothing about the secret.
-std::string retired_secret_name(const SecretBytes& hash_key, const SecretBytes& secret);
+// The note's name: a keyed hash of what decides the codes and their steps. Tells nothing about the secret.
+std::string retired_secret_name(const SecretBytes& hash_key, const SecretBytes& secret, const OtpParameters& parameters);
 
 struct RetiredSecret {
   std::int64_t last_step = -1;
@@ -22,6 +22,8 @@ struct RetiredSecret {
 
   static RetiredSecret after(std::int64_t last_step, std::uint16_t period_s);
   static RetiredSecret parse(std::string_view text);
+  // -1 when the note has served its time.
+  std::int64_t step_to_respect(UnixMillis now) const { return now.seconds() <= forget_at_s ? last_step : -1; }
   std::string text() const;
 };
 

@@ -212,8 +212,9 @@ class Attempt {
     if (ThrottleWord{word}.frozen()) {
       producer_.push(replay_write(user, device, accepted), &ticket_);
     } else {
-      producer_.push(replay_write(user, device, accepted), nullptr);
-      producer_.push(throttle_write(user, {cleared, 0}), &ticket_);
+      // The answer waits for the replay word: of two that are pushed, the last may be in a later group.
+      producer_.push(throttle_write(user, {cleared, user.throttle.receipt()}), nullptr);
+      producer_.push(replay_write(user, device, accepted), &ticket_);
     }
     return End::await_commit;
   }
@@ -228,7 +229,7 @@ class Attempt {
       if (ThrottleWord{word}.frozen()) return false;
       next = refund(ThrottleWord{word}, *charged_).bits;
     } while (!user.throttle.exchange_word(word, next));
-    producer_.push(throttle_write(user, {next, 0}), nullptr);
+    producer_.push(throttle_write(user, {next, user.throttle.receipt()}), nullptr);
     return true;
   }
 
@@ -250,7 +251,7 @@ class Attempt {
     // A lock that was answered must not be forgotten: that answer waits for the disk.
     Ticket* const ticket = lock ? &ticket_ : nullptr;
     if (request_.receipt == 0 || !record_refusal(user, request_.receipt, ticket)) {
-      producer_.push(throttle_write(user, {charged_->bits, 0}), ticket);
+      producer_.push(throttle_write(user, {charged_->bits, user.throttle.receipt()}), ticket);
     }
     return lock ? End::await_commit : End::answer;
   }
@@ -260,7 +261,7 @@ class Attempt {
       const CellValue held = user.throttle.load();
       const ThrottleWord word{held.word};
       if (word.frozen()) return false;
-      const CellValue marked{ThrottleWord::make(word.failures(), word.locked_until_ds(), word.version() + 1).bits, receipt};
+      const CellValue marked{ThrottleWord::make(word.failures(), word.locked_until_ds(), word.next_version()).bits, receipt};
       if (!user.throttle.exchange(held, marked)) continue;
       producer_.push(throttle_write(user, marked), ticket);
       return true;

@@ -93,6 +93,11 @@ ThrottleWord ThrottleWord::make(unsigned failures, std::int64_t locked_until_ds,
           (static_cast<std::uint64_t>(version & version_mask) << 43)};
 }
 
+std::uint32_t ThrottleWord::next_version() const {
+  const std::uint32_t next = (version() + 1) & version_mask;
+  return next == 0 ? 1 : next;
+}
+
 std::optional<Lock> locked(ThrottleWord word, UnixMillis now, const Lockout& policy) {
   if (word.failures() >= policy.hard_failures) return Lock{.hard = true, .retry_after_s = 0};
   const std::int64_t left_ds = word.locked_until_ds() - deciseconds(now);
@@ -106,20 +111,22 @@ std::optional<ThrottleWord> charge(ThrottleWord word, UnixMillis now, const Lock
   // One tenth more, because the present one is already running.
   const std::int64_t until =
       failures >= policy.failures ? deciseconds(now) + 1 + 10 * delay_s(failures, policy) : std::int64_t{0};
-  return ThrottleWord::make(failures, until, word.version() + 1);
+  return ThrottleWord::make(failures, until, word.next_version());
 }
 
 ThrottleWord refund(ThrottleWord word, ThrottleWord charged) {
   const unsigned failures = word.failures() > 0 ? word.failures() - 1 : 0;
   const std::int64_t until = word.locked_until_ds() == charged.locked_until_ds() ? 0 : word.locked_until_ds();
-  return ThrottleWord::make(failures, until, word.version() + 1);
+  return ThrottleWord::make(failures, until, word.next_version());
 }
 
 ThrottleWord clear(ThrottleWord word) {
-  return ThrottleWord::make(0, 0, word.version() + 1);
+  return ThrottleWord::make(0, 0, word.next_version());
 }
 
 ThrottleWord newer(ThrottleWord a, ThrottleWord b) {
+  if (a.bits == 0) return b;
+  if (b.bits == 0) return a;
   const std::uint32_t ahead = (a.version() - b.version()) & version_mask;
   return ahead != 0 && ahead < (version_mask + 1) / 2 ? a : b;
 }

@@ -72,6 +72,8 @@ struct ThrottleWord {
   unsigned failures() const { return static_cast<unsigned>(bits & 0x7f); }
   std::int64_t locked_until_ds() const { return static_cast<std::int64_t>((bits >> 7) & ((std::uint64_t{1} << 36) - 1)); }
   std::uint32_t version() const { return static_cast<std::uint32_t>((bits >> 43) & 0xfffff); }
+  // Never zero, so that a word of nothing but zeros is always the one that was never written.
+  std::uint32_t next_version() const;
   bool frozen() const { return (bits & ReplayWord::frozen_bit) != 0; }
   ThrottleWord thawed() const { return {bits & ~ReplayWord::frozen_bit}; }
 };

@@ -21,8 +21,9 @@ class OpenError : public std::runtime_error {
 struct RocksStoreOptions {
   std::filesystem::path data_dir;
   std::filesystem::path master_key_file;  // empty: data_dir / "master.key"
-  std::uint64_t free_bytes_min =
-      64ull << 20;  // below this free space on the disk nothing is written: 503 until there is room again
+  // Below this free space on the disk nothing is written: 503 until there is room again. As much as RocksDB may still have
+  // to write by itself then: its memtables and the log.
+  std::uint64_t free_bytes_min = 256ull << 20;
   std::size_t memtable_bytes_max = 128u << 20;  // all column families together
   std::size_t block_cache_bytes = 256u << 20;
   std::uint64_t wal_bytes_max = 128ull << 20;

@@ -24,7 +24,7 @@ void RocksStore::run_folds() {
   for (;;) {
     {
       std::unique_lock lock(fold_mutex_);
-      fold_wake_.wait_for(lock, look_interval, [this] { return stopping_ || fold_due_; });
+      fold_wake_.wait_for(lock, look_interval, [this] { return stopping_ || (fold_due_ && writable()); });
       if (stopping_) return;
     }
     look_at_disk();
@@ -37,8 +37,8 @@ void RocksStore::run_folds() {
   }
 }
 
-// A crash at any point leaves the blocks, which recovery reads again: the values are absolute and newer() picks the later
-// one.
+// A crash at any point leaves the blocks, which recovery reads again: the values are absolute, and newer() picks the later
+// one in the overlays and in the rows alike.
 void RocksStore::fold() {
   std::uint64_t end = 0;
   {
@@ -84,7 +84,8 @@ void RocksStore::write_state(const Overlay& cells) {
     if (entry.erased) {
       batch.Delete(family, encode_cell_key(key));
     } else {
-      batch.Put(family, encode_cell_key(key), encode_cell_value(entry.value));
+      // Not a put: the row may hold a later value already, from a thread that was quicker to queue it.
+      batch.Merge(family, encode_cell_key(key), encode_cell_value(entry.value));
     }
     if (static_cast<std::size_t>(batch.Count()) >= rows_per_batch) write();
   }
@@ -116,6 +117,7 @@ void RocksStore::look_at_disk() noexcept {
 }
 
 void RocksStore::set_writable() noexcept {
+  const std::lock_guard lock(writable_mutex_);
   writable_.store(!failed_ && !disk_low_, std::memory_order_relaxed);
 }
 

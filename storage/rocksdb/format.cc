@@ -158,6 +158,13 @@ std::string encode_cell_key(engine::CellKey key) {
   return out;
 }
 
+std::uint32_t decode_cell_slot(std::string_view key) {
+  if (key.size() != sizeof(std::uint64_t) + sizeof(std::uint32_t)) throw engine::StoreError("a state row's key is damaged");
+  std::uint32_t slot = 0;
+  for (const char byte : key.substr(sizeof(std::uint64_t))) slot = slot << 8 | static_cast<std::uint8_t>(byte);
+  return slot;
+}
+
 std::string encode_cell_value(const engine::CellValue& value) {
   std::string out;
   put(out, value.word);

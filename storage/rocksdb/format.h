@@ -46,6 +46,7 @@ engine::UserRecord decode_row(std::string_view user, std::string_view row, const
 engine::UserSummary summarise_row(std::string_view user, std::string_view row);
 
 std::string encode_cell_key(engine::CellKey key);
+std::uint32_t decode_cell_slot(std::string_view key);
 std::string encode_cell_value(const engine::CellValue& value);
 engine::CellValue decode_cell_value(std::string_view bytes);
 

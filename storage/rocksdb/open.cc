@@ -3,6 +3,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/merge_operator.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <sys/stat.h>
@@ -64,6 +65,8 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.error_if_exists = create;
   db.paranoid_checks = true;
   db.track_and_verify_wals_in_manifest = true;  // a log file that is gone must stop the start, not roll steps back
+  // A torn end is what a crash leaves; anything else that is wrong in a log must stop the start, not drop steps in silence.
+  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.max_total_wal_size = options.wal_bytes_max;
   db.db_write_buffer_size = options.memtable_bytes_max;
   db.max_background_jobs = 2;
@@ -75,6 +78,24 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.bytes_per_sync = 1u << 20;
   return db;
 }
+
+// Of the values that a state row was given, the later one by the rules of the words.
+class LaterCell : public rocksdb::AssociativeMergeOperator {
+ public:
+  bool Merge(const rocksdb::Slice& key, const rocksdb::Slice* held, const rocksdb::Slice& value, std::string* result,
+             rocksdb::Logger*) const override {
+    try {
+      const std::uint32_t slot = decode_cell_slot({key.data(), key.size()});
+      engine::CellValue later = decode_cell_value({value.data(), value.size()});
+      if (held != nullptr) later = engine::newer(slot, decode_cell_value({held->data(), held->size()}), later);
+      *result = encode_cell_value(later);
+      return true;
+    } catch (const engine::StoreError&) {
+      return false;  // RocksDB reports the row as corrupt
+    }
+  }
+  const char* Name() const override { return "watchword.later-cell"; }
+};
 
 rocksdb::ColumnFamilyOptions family_options(const RocksStoreOptions& options, const std::shared_ptr<rocksdb::Cache>& cache,
                                             bool rows) {
@@ -110,6 +131,7 @@ Database open_database(const RocksStoreOptions& options, bool create) {
   }
   for (std::size_t i = 0; i < shard_count; ++i) {
     families.emplace_back(shard_name("state", i), family_options(options, cache, true));
+    families.back().options.merge_operator = std::make_shared<LaterCell>();
   }
   Database database;
   rocksdb::DB* opened = nullptr;

@@ -81,7 +81,7 @@ void RocksStore::advance(std::span<const engine::CellWrite> cells, std::span<con
   bool durable = false;
   try {
     look_at_disk();
-    if (writable()) durable = write_group(cells, changes);
+    if (!failed_ && writable()) durable = write_group(cells, changes);
   } catch (const std::exception& fault) {
     fail_for_good(fault.what());
   }

@@ -100,6 +100,7 @@ class RocksStore : public engine::Store {
   std::atomic<bool> writable_{true};  // what the two below come to; read on every verification
   std::atomic<bool> failed_{false};
   std::atomic<bool> disk_low_{false};
+  std::mutex writable_mutex_;  // makes looking at the two and storing the sum one step
   mutable std::mutex reason_mutex_;
   std::string reason_;  // under reason_mutex_
   std::atomic<std::int64_t> disk_looked_at_ms_{0};

@@ -72,7 +72,7 @@ TEST(BulkRegistration, ASecretThatWasRemovedComesBackWithItsUsedStep) {
   test::MemoryStore store;
   const SecretBytes secret(std::vector<std::uint8_t>(20, 7));
   Change change;
-  change.put_documents.emplace_back(retired_secret_name(store.hash_key(), secret),
+  change.put_documents.emplace_back(retired_secret_name(store.hash_key(), secret, {}),
                                     RetiredSecret::after(60'000'000, 30).text());
   const Change* const changes[] = {&change};
   Outcome outcome = Outcome::failed;

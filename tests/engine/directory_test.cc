@@ -76,11 +76,11 @@ TEST(Directory, ForgetsWhoWasErasedAndTakesThemAgain) {
   for (int round = 0; round < 300; ++round) {
     directory.put(person("ada", 1));
     EXPECT_TRUE(directory.resident("ada"));
-    directory.erase("ada");
+    directory.take("ada");
     EXPECT_FALSE(directory.resident("ada"));
   }
   EXPECT_EQ(directory.size(), 0u);
-  directory.erase("ada");
+  directory.take("ada");
 }
 
 TEST(Directory, ReadersSeeWholePeopleWhileWritersReplaceThem) {
@@ -111,7 +111,7 @@ TEST(Directory, ReadersSeeWholePeopleWhileWritersReplaceThem) {
     const RcuThread rcu;
     for (unsigned round = 0; round < 20; ++round) {
       for (std::uint64_t k = 0; k < people; ++k) directory.put(person(name(k), k + 1, 1 + (round + k) % 8));
-      for (std::uint64_t k = 0; k < people; k += 7) directory.erase(name(k));
+      for (std::uint64_t k = 0; k < people; k += 7) directory.take(name(k));
     }
   }
   done = true;

@@ -146,6 +146,69 @@ TEST_F(Registrar, ASecretThatComesBackDoesNotBringItsUsedCodesBack) {
   EXPECT_TRUE(confirm("ada", phone_of(*begun), phone.code(after_s(30)))->accepted);
 }
 
+// HMAC pads a key with zeros and hashes a long one: other bytes, the same codes.
+TEST_F(Registrar, ASecretInAnotherSpellingIsTheSameSecret) {
+  const Phone phone = registered("ada");
+  std::vector<std::uint8_t> padded = phone.secret;
+  padded.push_back(0);
+  EXPECT_EQ(engine.registrar.begin(name("ada"), {.name = "other", .secret = SecretBytes(padded)}, start).error(),
+            Refusal::secret_registered);
+  Client client(engine);
+  const std::string used = phone.code(start);
+  EXPECT_EQ(client.result("ada", used, start), Result::accepted);
+  ASSERT_TRUE(engine.registrar.remove(name("ada"), phone.id, start));
+  const auto begun = engine.registrar.begin(name("ada"), {.name = "phone", .secret = SecretBytes(padded)}, start);
+  ASSERT_TRUE(begun);
+  EXPECT_FALSE(confirm("ada", phone_of(*begun), used)->accepted);
+}
+
+TEST_F(Registrar, ASecretThatComesBackWithAnotherPeriodWorks) {
+  Policy quick;
+  quick.defaults.period_s = 15;
+  engine.policy.replace(quick);
+  const Phone phone = registered("ada");
+  ASSERT_TRUE(engine.registrar.remove(name("ada"), phone.id, start));
+  const NewDevice again{.name = "phone", .period_s = 30, .secret = SecretBytes(phone.secret)};
+  const auto begun = engine.registrar.begin(name("ada"), again, start);
+  ASSERT_TRUE(begun);
+  EXPECT_TRUE(confirm("ada", phone_of(*begun), phone_of(*begun).code(start))->accepted);
+}
+
+// Acceptances and the removal race; what was accepted last must be known to the note.
+TEST_F(Registrar, ADeviceRemovedWhileItIsUsedTakesItsLastStepAlong) {
+  for (int round = 0; round < 30; ++round) {
+    const std::string user = "user-" + std::to_string(round);
+    const Phone phone = registered(user);
+    std::atomic<std::int64_t> accepted_s{-60};
+    std::thread signing_in([&] {
+      const RcuThread registered_thread;
+      Client client(engine);
+      for (int i = 1; i < 200; ++i) {
+        if (client.result(user, phone.code(after_s(30.0 * i)), after_s(30.0 * i)) != Result::accepted) return;
+        accepted_s = 30 * i;
+      }
+    });
+    while (accepted_s < 30) std::this_thread::yield();
+    ASSERT_TRUE(engine.registrar.remove(name(user), phone.id, after_s(30)));
+    signing_in.join();
+    const UnixMillis then = after_s(static_cast<double>(accepted_s.load()));
+    const NewDevice again{.name = "phone", .secret = SecretBytes(phone.secret)};
+    const auto begun = engine.registrar.begin(name(user), again, then);
+    ASSERT_TRUE(begun);
+    EXPECT_FALSE(confirm(user, phone_of(*begun), phone.code(then), then)->accepted) << "accepted twice";
+  }
+}
+
+TEST_F(Registrar, WhatCouldNotBeRemovedGoesOnWorking) {
+  const Phone phone = registered("ada");
+  Client client(engine);
+  store.next_outcome = Outcome::failed;
+  EXPECT_EQ(engine.registrar.remove(name("ada"), phone.id, start).error(), Refusal::store_unavailable);
+  EXPECT_EQ(engine.registrar.remove_user(name("ada"), start).error(), Refusal::store_unavailable);
+  store.next_outcome = Outcome::durable;
+  EXPECT_EQ(client.result("ada", phone.code(start), start), Result::accepted);
+}
+
 TEST_F(Registrar, UnlockLiftsALockAndIsDurable) {
   const Phone phone = registered("ada");
   Client client(engine);

@@ -109,6 +109,14 @@ TEST(StepTime, CountsSixteenthsOfAStep) {
   EXPECT_EQ(step_time_at({-5}, 30).step(), 0);
 }
 
+TEST(ThrottleWord, ZeroIsNoValueAndNoTransitionMakesIt) {
+  const ThrottleWord high = ThrottleWord::make(7, 0, 0xfffff);
+  EXPECT_EQ(newer(high, ThrottleWord{}).bits, high.bits);
+  EXPECT_EQ(newer(ThrottleWord{}, high).bits, high.bits);
+  EXPECT_NE(clear(high).bits, 0u);
+  EXPECT_EQ(newer(high, clear(high)).bits, clear(high).bits);
+}
+
 TEST(ThrottleWord, KeepsEveryPart) {
   const ThrottleWord word = ThrottleWord::make(99, 17'000'000'000, 0xabcde);
   EXPECT_EQ(word.failures(), 99u);

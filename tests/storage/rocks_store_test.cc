@@ -91,6 +91,45 @@ TEST_F(StoreTest, FoldingChangesNothingThatCanBeSeen) {
   for (const UserRecord& user : people) ASSERT_EQ(step_of(user.user), 50);
 }
 
+// A slow thread's older value may be queued, and committed, after a fold has written the newer one.
+TEST_F(StoreTest, AnOlderValueThatComesAfterAFoldDoesNotUndoTheNewerOne) {
+  open();
+  const UserRecord user = person("ada");
+  put(user);
+  const auto put_throttle = [&](unsigned failures, std::uint32_t version) {
+    const CellWrite cell{{user.number, throttle_slot}, {ThrottleWord::make(failures, 0, version).bits, 0}};
+    Outcome outcome = Outcome::failed;
+    store->advance({&cell, 1}, {}, {&outcome, 1}, {});
+  };
+  const auto expect_newer = [&] {
+    EXPECT_EQ(step_of("ada"), 101);
+    EXPECT_EQ(ThrottleWord{store->load("ada")->throttle.word}.failures(), 10u);
+  };
+  put_step(user, 1, 101);
+  put_throttle(10, 2);
+  reopen();  // closing folds
+  put_step(user, 1, 100);
+  put_throttle(3, 1);
+  expect_newer();
+  reopen();
+  expect_newer();
+  reopen();
+  expect_newer();
+}
+
+// A zero is no value, however far the versions have gone.
+TEST_F(StoreTest, AThrottleWordWithAHighVersionIsNotTakenForNone) {
+  open();
+  const UserRecord user = person("ada");
+  put(user);
+  const CellWrite cell{{user.number, throttle_slot}, {ThrottleWord::make(100, 0, 0xc0000).bits, 0}};
+  Outcome outcome = Outcome::failed;
+  store->advance({&cell, 1}, {}, {&outcome, 1}, {});
+  EXPECT_EQ(ThrottleWord{store->load("ada")->throttle.word}.failures(), 100u);
+  reopen();
+  EXPECT_EQ(ThrottleWord{store->load("ada")->throttle.word}.failures(), 100u);
+}
+
 TEST_F(StoreTest, AnErasedUserComesBackWithNothing) {
   options.fold_interval_ms = 100;
   open();
