@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <csignal>
 #include <ctime>
 
 namespace watchword::api {
@@ -72,7 +73,13 @@ std::string json_escaped(std::string_view text) {
 }
 
 void set_up_log(const std::string& level) {
-  spdlog::init_thread_pool(lines_waiting_max, 1);
+  // The writer's thread takes no signals: one that it took would end the process past everybody who waits for it.
+  const auto take_no_signals = [] {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  };
+  spdlog::init_thread_pool(lines_waiting_max, 1, take_no_signals);
   auto logger = std::make_shared<spdlog::async_logger>("watchword", std::make_shared<spdlog::sinks::stderr_sink_mt>(),
                                                        spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
   logger->set_formatter(std::make_unique<JsonLines>());

@@ -40,7 +40,10 @@ std::string explain(api::AccessKeys::Refusal refusal) {
 
 api::NewAccessKey create_key(Office& office, const std::string& name, api::Scopes scopes) {
   auto created = office.keys.create(name, scopes, engine::wall_now());
-  if (!created) throw std::runtime_error(explain(created.error()));
+  if (!created) {
+    const engine::StoreHealth health = office.store->health();
+    throw std::runtime_error(explain(created.error()) + (health.writable ? "" : " (" + health.reason + ")"));
+  }
   return std::move(*created);
 }
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from watchword import BINARY, REPOSITORY, Phone, base32, csv_rows, free_port, hotp, path_of, run, unbase32
+from watchword import BINARY, REPOSITORY, Phone, base32, csv_rows, hotp, path_of, run, unbase32
 
 HEADER = "user,name,secret,algorithm,digits,period\n"
 MANY = 1_000_000 if os.environ.get("WATCHWORD_FULL") == "1" else 100_000
@@ -235,7 +235,7 @@ def test_an_estate_of_a_hundred_thousand_comes_in_and_starts_in_under_a_second(m
 
 def test_a_second_process_on_the_data_directory_says_so_and_exits_1(make_server):
     server = make_server().start()
-    for command in (["serve", "--listen", f"127.0.0.1:{free_port()}"], ["export"], ["api-key", "list"]):
+    for command in (["serve", "--listen", "127.0.0.1:0"], ["export"], ["api-key", "list"]):
         second = run(*command, "--data-dir", server.data_dir, timeout_s=30)
         assert second.returncode == 1, (command, second)
         assert "in use" in second.stderr.lower() or "another process" in second.stderr.lower(), second.stderr
@@ -252,7 +252,7 @@ def test_init_makes_no_second_directory_over_the_first(make_server):
 
 
 def test_serving_what_was_never_made_says_what_to_do(tmp_path):
-    refused = run("serve", "--data-dir", tmp_path / "nothing", "--listen", f"127.0.0.1:{free_port()}", timeout_s=30)
+    refused = run("serve", "--data-dir", tmp_path / "nothing", "--listen", "127.0.0.1:0", timeout_s=30)
     assert refused.returncode == 1 and "init" in refused.stderr
     assert not (tmp_path / "nothing").exists()
 
@@ -306,7 +306,7 @@ def test_a_wrong_configuration_stops_the_start_with_name_and_line(make_server, t
     server = make_server()
     file = server.directory / "wrong.toml"
     file.write_text(text)
-    done = run("serve", "--config", file, "--data-dir", server.data_dir, "--listen", f"127.0.0.1:{free_port()}", timeout_s=30)
+    done = run("serve", "--config", file, "--data-dir", server.data_dir, "--listen", "127.0.0.1:0", timeout_s=30)
     assert done.returncode in (1, 2), done
     assert name in done.stderr and re.search(rf"\b{line}\b", done.stderr), done.stderr
 

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import pathlib
-import random
 import re
 import resource
 import shutil
@@ -303,17 +302,6 @@ def assert_problem(answer, status, field=None):
 # --------------------------------------------------------------------------------------------------------------- server
 
 
-def free_port():
-    """Outside the range from which the kernel gives clients their ports, so that no client of ours sits on it."""
-    while True:
-        port = random.randrange(10000, 32000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
-
-
 def run(*arguments, stdin=None, timeout_s=300, environment=None):
     """One command of the binary, to its end."""
     return subprocess.run(
@@ -354,38 +342,44 @@ class Server:
         self.ready_after_s = None
         self._main = None
         self._keep_alive = threading.Lock()
-        made = run("init", "--data-dir", self.data_dir)
+        made = run("init", "--data-dir", self.data_dir, *self._config_flags())
         assert made.returncode == 0, made.stderr
         self.admin = made.stdout.strip()
         assert made.stdout == self.admin + "\n" and " " not in self.admin, "the key stands alone on stdout"
 
     # -- life
 
-    def start(self):
-        assert self.process is None
-        for _ in range(5):
-            self._launch()
-            try:
-                eventually(self._ready_or_gone, START_S, "readiness", every_s=0.002)
-            except AssertionError as error:
-                self.kill9()
-                raise AssertionError(f"{error}; log:\n{self.log()}") from None
-            if self.process.poll() is None:
-                return self
-            code, self.process = self.process.returncode, None
-            if "address" not in self.log().lower():
-                break
-        raise AssertionError(f"the server ended with {code}:\n{self.log()}")
+    def _config_flags(self):
+        return ["--config", str(self.config_file)] if self.config_file else []
 
-    def _launch(self):
-        self.port = free_port()
-        command = [BINARY, "serve", "--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}"]
-        if self.config_file:
-            command += ["--config", str(self.config_file)]
+    def start(self):
+        """On a port that the kernel chooses and the log tells."""
+        assert self.process is None
+        command = [BINARY, "serve", "--data-dir", str(self.data_dir), "--listen", "127.0.0.1:0", *self._config_flags()]
         environment = {**os.environ, **(self.clock.environment() if self.clock else {})}
         self._launched = time.monotonic()
         with open(self.log_file, "ab") as log:
+            before = log.tell()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        try:
+            self.port = eventually(lambda: self._port_told(before), START_S, "the port", every_s=0.002)
+            eventually(self._ready_or_gone, START_S, "readiness", every_s=0.002)
+        except AssertionError as error:
+            self.kill9()
+            raise AssertionError(f"{error}; log:\n{self.log()}") from None
+        if self.process.poll() is None:
+            return self
+        code, self.process = self.process.returncode, None
+        raise AssertionError(f"the server ended with {code}:\n{self.log()}")
+
+    def _port_told(self, log_offset):
+        with open(self.log_file, "rb") as log:
+            log.seek(log_offset)
+            told = re.search(rb'"listening","address":"127\.0\.0\.1:(\d+)"', log.read())
+        if told:
+            return int(told[1])
+        assert self.process.poll() is None, f"the server ended with {self.process.returncode}"
+        return None
 
     def _ready_or_gone(self):
         if self.process.poll() is not None:
