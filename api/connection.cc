@@ -4,6 +4,7 @@
 
 #include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 
 #include "api/connection_chunked.h"
 #include "api/event_loop.h"
@@ -44,8 +45,12 @@ void wipe_and_clear(std::string& text) {
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, Socket socket, std::uint8_t planes)
-    : loop_(loop), socket_(std::move(socket)), planes_(planes), since_ms_(loop.tick_ms()) {}
+Connection::Connection(EventLoop& loop, Socket socket, std::uint8_t planes, const TlsGate* gate)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      planes_(planes),
+      tls_(gate != nullptr ? std::make_unique<TlsSession>(*gate, socket_.native_handle()) : nullptr),
+      since_ms_(loop.tick_ms()) {}
 
 Connection::~Connection() {
   while (first_ != nullptr) {
@@ -77,7 +82,14 @@ void Connection::unpin() {
 void Connection::wait_readable() {
   reading_ = true;
   pin();
-  socket_.async_wait(Socket::wait_read,
+  if (tls_ && tls_->holds_input()) {
+    return boost::asio::post(loop_.io(), [this] {
+      reading_ = false;
+      if (open()) on_readable();
+      unpin();
+    });
+  }
+  socket_.async_wait(tls_ && tls_->read_awaits_write() ? Socket::wait_write : Socket::wait_read,
                      boost::asio::bind_allocator(HandlerAllocator<char>(read_memory_), [this](const Error& error) {
                        reading_ = false;
                        if (!error && open()) on_readable();
@@ -89,7 +101,7 @@ void Connection::wait_readable() {
 void Connection::wait_writable() {
   writing_ = true;
   pin();
-  socket_.async_wait(Socket::wait_write,
+  socket_.async_wait(tls_ && tls_->write_awaits_read() ? Socket::wait_read : Socket::wait_write,
                      boost::asio::bind_allocator(HandlerAllocator<char>(write_memory_), [this](const Error& error) {
                        writing_ = false;
                        if (!error && open()) work();
@@ -98,10 +110,15 @@ void Connection::wait_writable() {
                      }));
 }
 
+std::size_t Connection::receive(std::span<char> into, Error& error) {
+  if (tls_) return tls_->read(into, error);
+  return socket_.read_some(boost::asio::buffer(into.data(), into.size()), error);
+}
+
 void Connection::on_readable() {
   const std::span<char> scratch = loop_.scratch();
   Error error;
-  const std::size_t bytes = socket_.read_some(boost::asio::buffer(scratch.data(), scratch.size()), error);
+  const std::size_t bytes = receive(scratch, error);
   if (error == boost::asio::error::would_block) return wait_readable();
   if (error == boost::asio::error::eof) {
     input_ended_ = true;
@@ -159,7 +176,7 @@ void Connection::send() {
       skip = 0;
     }
     Error error;
-    std::size_t bytes = socket_.write_some(parts, error);
+    std::size_t bytes = tls_ ? tls_->write(parts, error) : socket_.write_some(parts, error);
     if (error == boost::asio::error::would_block) return wait_writable();
     if (error) return cut();
     sent_ms_ = loop_.tick_ms();
@@ -186,6 +203,7 @@ void Connection::answered(Exchange& exchange) {
 
 void Connection::linger() {
   Error error;
+  if (tls_) tls_->end();
   socket_.shutdown(Socket::shutdown_send, error);
   if (error) return cut();
   lingering_ = true;
@@ -197,6 +215,7 @@ void Connection::linger() {
 void Connection::cut() {
   if (!open()) return;
   Error error;
+  if (tls_) tls_->end();
   socket_.close(error);
   closing_ = true;
   wipe_and_clear(kept_);
@@ -213,6 +232,7 @@ void Connection::reset() {
 
 Connection::Phase Connection::phase() const {
   if (lingering_) return Phase::lingering;
+  if (tls_ && !tls_->established()) return Phase::handshake;
   if (writing_) return Phase::sending;
   if (chunked_ != nullptr || wanted_bytes_ > 0) return Phase::body;
   if (head_begun_) return Phase::head;
@@ -226,6 +246,9 @@ void Connection::sweep() {
   const std::int64_t waited_ms = loop_.tick_ms() - since_ms_;
   const auto late = [&](std::chrono::seconds limit) { return waited_ms > std::chrono::milliseconds(limit).count(); };
   switch (phase()) {
+    case Phase::handshake:
+      if (late(options.header_timeout)) cut();
+      break;
     case Phase::idle:
       if (waited_ms > kept_spare_ms_max) std::string().swap(kept_);
       if (late(options.idle_timeout)) cut();

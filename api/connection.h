@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,7 @@
 #include "api/handler_memory.h"
 #include "api/request_parser.h"
 #include "api/routes.h"
+#include "api/tls_session.h"
 
 namespace watchword::api {
 
@@ -29,7 +31,8 @@ using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
 
 class Connection {
  public:
-  Connection(EventLoop& loop, Socket socket, std::uint8_t planes);
+  // `gate`: the listener's TLS; null: plain HTTP.
+  Connection(EventLoop& loop, Socket socket, std::uint8_t planes, const TlsGate* gate);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -56,12 +59,13 @@ class Connection {
 
  private:
   struct Chunked;
-  enum class Phase : std::uint8_t { idle, head, body, answering, sending, lingering };
+  enum class Phase : std::uint8_t { handshake, idle, head, body, answering, sending, lingering };
 
   // connection.cc: bytes
   void wait_readable();
   void wait_writable();
   void on_readable();
+  std::size_t receive(std::span<char> into, boost::system::error_code& error);
   void send();
   bool open() const { return socket_.is_open(); }
   bool may_take() const { return !closing_ && exchange_count_ < exchanges_max && exclusive_ == nullptr; }
@@ -93,6 +97,7 @@ class Connection {
   EventLoop& loop_;
   Socket socket_;
   const std::uint8_t planes_;
+  std::unique_ptr<TlsSession> tls_;  // null: plain
   unsigned pins_ = 0;
   bool reading_ = false;
   bool writing_ = false;      // blocked: waits until the socket takes more

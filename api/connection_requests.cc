@@ -238,7 +238,10 @@ void Connection::manage(Exchange& exchange, const RequestHead& head, std::string
 }
 
 std::optional<AccessKeys::Granted> Connection::authenticate(std::string_view authorization) {
-  if (authorization.empty()) return std::nullopt;
+  if (authorization.empty()) {
+    const CertifiedClient* const client = tls_ ? tls_->client() : nullptr;
+    return client != nullptr ? std::optional(client->granted) : std::nullopt;
+  }
   AccessKeys& keys = loop_.services().keys;
   const std::uint64_t generation = keys.generation();  // before the look, so that a change after it is noticed
   if (granted_generation_ == generation && presented_bytes_ == authorization.size() &&

@@ -127,8 +127,8 @@ void EventLoop::end_if_drained() {
   work_.reset();
 }
 
-void EventLoop::adopt(Socket socket, std::uint8_t planes) {
-  auto* const connection = new Connection(*this, std::move(socket), planes);
+void EventLoop::adopt(Socket socket, std::uint8_t planes, const TlsGate* gate) {
+  auto* const connection = new Connection(*this, std::move(socket), planes, gate);
   connection->next = first_connection_;
   if (first_connection_ != nullptr) first_connection_->previous = connection;
   first_connection_ = connection;

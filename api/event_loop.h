@@ -44,7 +44,7 @@ class EventLoop final : public engine::TicketSink {
   Services& services() { return services_; }
 
   // The rest: on this loop's thread.
-  void adopt(Socket socket, std::uint8_t planes);
+  void adopt(Socket socket, std::uint8_t planes, const TlsGate* gate);
   void forget(Connection& connection);  // it is gone afterwards
 
   // Where every connection reads into; good until control returns to the loop.

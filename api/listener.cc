@@ -29,6 +29,7 @@ Listener::Listener(const ListenerOptions& options, Services& services, const std
     : services_(services),
       loops_(loops),
       planes_(options.planes),
+      gate_(options.tls.enabled() ? std::make_unique<TlsGate>(options.tls, services.options.client_certificates) : nullptr),
       acceptor_(loops.front()->io().get_executor()),
       pause_(loops.front()->io().get_executor()) {
   const tcp::endpoint endpoint = endpoint_of(options);
@@ -58,8 +59,9 @@ void Listener::hand_over(Socket socket, EventLoop& loop) {
     services_.connections.fetch_sub(1, std::memory_order_relaxed);
     return;  // closed as it goes
   }
-  boost::asio::post(
-      loop.io(), [&loop, planes = planes_, socket = std::move(socket)]() mutable { loop.adopt(std::move(socket), planes); });
+  boost::asio::post(loop.io(), [&loop, planes = planes_, gate = gate_.get(), socket = std::move(socket)]() mutable {
+    loop.adopt(std::move(socket), planes, gate);
+  });
 }
 
 void Listener::back_off() {

@@ -20,6 +20,7 @@ class Listener {
   Listener(const ListenerOptions& options, Services& services, const std::vector<std::unique_ptr<EventLoop>>& loops);
 
   std::uint16_t port() const { return port_; }
+  TlsGate* gate() { return gate_.get(); }  // null: plain HTTP
   // Before the loops' threads start; then on the first loop's thread.
   void accept();
   void close();
@@ -31,6 +32,7 @@ class Listener {
   Services& services_;
   const std::vector<std::unique_ptr<EventLoop>>& loops_;
   const std::uint8_t planes_;
+  const std::unique_ptr<TlsGate> gate_;
   std::uint16_t port_ = 0;
   std::size_t turn_ = 0;
   boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, Executor> acceptor_;

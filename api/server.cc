@@ -66,6 +66,21 @@ std::uint16_t Server::port(std::size_t listener) const {
   return impl_->listeners.at(listener)->port();
 }
 
+void Server::look_at_certificates(bool at_once) {
+  for (const auto& listener : impl_->listeners) {
+    if (listener->gate() != nullptr) listener->gate()->look_at_files(at_once);
+  }
+}
+
+std::vector<std::optional<std::int64_t>> Server::certificates_expire_at_s() const {
+  std::vector<std::optional<std::int64_t>> ends;
+  for (const auto& listener : impl_->listeners) {
+    const TlsGate* const gate = listener->gate();
+    ends.push_back(gate != nullptr ? std::optional(gate->expires_at_s()) : std::nullopt);
+  }
+  return ends;
+}
+
 void Server::stop() {
   if (!impl_->running) return;
   impl_->running = false;

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "api/access_keys.h"
+#include "api/tls_gate.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
@@ -19,10 +21,12 @@ struct ListenerOptions {
   std::string host = "127.0.0.1";  // an IP address
   std::uint16_t port = 8080;       // 0: any free port
   std::uint8_t planes = 0x0f;      // union of Plane bits
+  TlsOptions tls;                  // plain HTTP unless it names a certificate
 };
 
 struct ServerOptions {
   std::vector<ListenerOptions> listeners = {ListenerOptions{}};
+  std::vector<ClientCertificate> client_certificates;
   unsigned loops = 0;    // 0: one a core
   unsigned workers = 8;  // threads for what may block
   std::size_t connections_max = 50000;
@@ -41,6 +45,10 @@ class Server {
 
   void start();  // throws std::runtime_error, naming the address, when it cannot listen
   std::uint16_t port(std::size_t listener = 0) const;
+  // Takes certificates that changed on disk; to be called about every second by one thread. `at_once`: all of them, now.
+  void look_at_certificates(bool at_once);
+  // When each listener's certificate ends (seconds since 1970); nullopt: it speaks plain HTTP. Any thread.
+  std::vector<std::optional<std::int64_t>> certificates_expire_at_s() const;
   // Accepts no more, finishes what is in flight (answers carry Connection: close), waits for commits, joins all threads.
   void stop();
 

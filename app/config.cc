@@ -159,8 +159,49 @@ void read_listeners(const Reader& in, const toml::node& node, Config& config) {
         "listener", one,
         {{"host", [&](const auto& value) { listener.host = in.text("listener.host", value); }},
          {"port", [&](const auto& value) { listener.port = in.number<std::uint16_t>("listener.port", value, 0, 65535); }},
-         {"planes", [&](const auto& value) { listener.planes = read_planes(in, value); }}});
+         {"planes", [&](const auto& value) { listener.planes = read_planes(in, value); }},
+         {"certificate_file",
+          [&](const auto& value) { listener.tls.certificate_file = in.text("listener.certificate_file", value); }},
+         {"key_file", [&](const auto& value) { listener.tls.key_file = in.text("listener.key_file", value); }},
+         {"client_ca_file",
+          [&](const auto& value) { listener.tls.client_ca_file = in.text("listener.client_ca_file", value); }},
+         {"client_certificate", [&](const auto& value) {
+            listener.tls.client_certificate_required =
+                in.choice<bool>("listener.client_certificate", value, {{"optional", false}, {"required", true}});
+          }}});
+    const api::TlsOptions& tls = listener.tls;
+    if (!tls.enabled() && !(tls.key_file.empty() && tls.client_ca_file.empty())) {
+      in.fail(one, "listener has a key_file or client_ca_file but no certificate_file");
+    }
+    if (tls.client_certificate_required && tls.client_ca_file.empty()) {
+      in.fail(one, "listener.client_certificate = \"required\" needs a client_ca_file");
+    }
     config.server.listeners.push_back(listener);
+  }
+}
+
+void read_client_certificates(const Reader& in, const toml::node& node, Config& config) {
+  const toml::array* const list = node.as_array();
+  if (list == nullptr) in.fail(node, "client_certificate must be tables, each begun with [[client_certificate]]");
+  for (const toml::node& one : *list) {
+    api::ClientCertificate client;
+    const auto scopes = [&](const toml::node& value) {
+      const toml::array* const names = value.as_array();
+      if (names == nullptr) in.fail(value, "client_certificate.scopes must be a list such as [\"verify\"]");
+      for (const toml::node& name : *names) {
+        const auto scope = api::parse_scope(in.text("client_certificate.scopes", name));
+        if (!scope) in.fail(name, "there are the scopes verify, enroll, read, admin, audit and metrics");
+        client.scopes = static_cast<api::Scopes>(client.scopes | static_cast<api::Scopes>(*scope));
+      }
+    };
+    in.table(
+        "client_certificate", one,
+        {{"name", [&](const auto& value) { client.name = in.text("client_certificate.name", value); }}, {"scopes", scopes}});
+    if (client.name.empty() || client.scopes == 0) in.fail(one, "client_certificate needs a name and at least one scope");
+    for (const api::ClientCertificate& other : config.server.client_certificates) {
+      if (other.name == client.name) in.fail(one, "client_certificate.name \"" + client.name + "\" is there twice");
+    }
+    config.server.client_certificates.push_back(std::move(client));
   }
 }
 
@@ -251,6 +292,7 @@ Config parse_config(std::string_view text, const std::string& name) {
     in.table("", document,
              {{"data", [&](const auto& node) { in.table("data", node, data_keys(in, config)); }},
               {"listener", [&](const auto& node) { read_listeners(in, node, config); }},
+              {"client_certificate", [&](const auto& node) { read_client_certificates(in, node, config); }},
               {"server", [&](const auto& node) { in.table("server", node, server_keys(in, config)); }},
               {"log", [&](const auto& node) { read_log(in, node, config); }},
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});

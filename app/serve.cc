@@ -44,6 +44,7 @@ sigset_t block_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return set;
@@ -58,13 +59,15 @@ void log_health(const engine::StoreHealth& health) {
   }
 }
 
-// Until SIGTERM or SIGINT; meanwhile tells when the store's health changes.
-int wait_for_signal(const sigset_t& signals, const engine::Store& store) {
+// Until SIGTERM or SIGINT; meanwhile tells when the store's health changes, and takes new certificates: those that changed,
+// and on SIGHUP all.
+int wait_for_signal(const sigset_t& signals, const engine::Store& store, api::Server& server) {
   bool writable = true;
   for (;;) {
     const timespec interval{0, std::chrono::nanoseconds(health_interval).count()};
     const int signal = sigtimedwait(&signals, nullptr, &interval);
-    if (signal > 0) return signal;
+    if (signal == SIGTERM || signal == SIGINT) return signal;
+    server.look_at_certificates(signal == SIGHUP);
     const engine::StoreHealth health = store.health();
     if (health.writable != writable) log_health(health);
     writable = health.writable;
@@ -102,7 +105,7 @@ int run_serve(const Config& config) {
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log(Level::info, "ready", {{"after_ms", static_cast<std::int64_t>(ready_ms)}});
 
-    const int signal = wait_for_signal(signals, *store);
+    const int signal = wait_for_signal(signals, *store, server);
     log(Level::info, "stop", {{"signal", std::int64_t{signal}}});
     // Who asks twice does not want to wait.
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);

@@ -355,7 +355,9 @@ class Server:
     def start(self):
         """On a port that the kernel chooses and the log tells."""
         assert self.process is None
-        command = [BINARY, "serve", "--data-dir", str(self.data_dir), "--listen", "127.0.0.1:0", *self._config_flags()]
+        own_listeners = self.config_file and "[[listener]]" in self.config_file.read_text()  # with port 0, the first one plain
+        listen = [] if own_listeners else ["--listen", "127.0.0.1:0"]
+        command = [BINARY, "serve", "--data-dir", str(self.data_dir), *listen, *self._config_flags()]
         environment = {**os.environ, **(self.clock.environment() if self.clock else {})}
         self._launched = time.monotonic()
         with open(self.log_file, "ab") as log:
