@@ -92,6 +92,7 @@ json::object user_object(const engine::UserView& user) {
                       {"locked", user.locked}};
   if (user.hard_locked) object["hard_locked"] = true;
   if (user.locked && !user.hard_locked) object["retry_after_s"] = user.retry_after_s;
+  object["recovery_codes_left"] = user.recovery_codes_left;
   json::array devices;
   for (const engine::DeviceView& device : user.devices) devices.push_back(device_object(device));
   object["devices"] = std::move(devices);

@@ -38,7 +38,7 @@ Response list_devices(const AdminCall& call) {
   if (!user) return refused(user.error());
   json::array devices;
   for (const engine::DeviceView& device : user->devices) devices.push_back(device_object(device));
-  return json_answer(200, {{"devices", std::move(devices)}});
+  return json_answer(200, {{"devices", std::move(devices)}, {"recovery_codes_left", user->recovery_codes_left}});
 }
 
 Response show_device(const AdminCall& call) {

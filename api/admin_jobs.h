@@ -38,6 +38,8 @@ Response remove_user(const AdminCall& call);
 Response unlock_user(const AdminCall& call);
 Response show_requirement(const AdminCall& call);
 
+Response make_recovery_codes(const AdminCall& call);
+
 // admin_devices.cc
 Response list_devices(const AdminCall& call);
 Response show_device(const AdminCall& call);

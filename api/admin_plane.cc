@@ -35,6 +35,7 @@ struct Route {
 constexpr std::string_view users = "/v1/users";
 constexpr std::string_view user = "/v1/users/{user}";
 constexpr std::string_view unlock = "/v1/users/{user}/unlock";
+constexpr std::string_view recovery_codes = "/v1/users/{user}/recovery-codes";
 constexpr std::string_view requirement = "/v1/users/{user}/requirement";
 constexpr std::string_view devices = "/v1/users/{user}/devices";
 constexpr std::string_view device = "/v1/users/{user}/devices/{device}";
@@ -46,11 +47,12 @@ constexpr std::string_view policy = "/v1/policy";
 constexpr std::string_view keys = "/v1/api-keys";
 constexpr std::string_view key = "/v1/api-keys/{key}";
 
-constexpr std::array<Route, 19> routes = {{
+constexpr std::array<Route, 20> routes = {{
     {Method::get, users, one_of(Scope::read), Takes::query, list_users},
     {Method::get, user, one_of(Scope::read), Takes::nothing, show_user},
     {Method::del, user, one_of(Scope::admin), Takes::nothing, remove_user},
     {Method::post, unlock, one_of(Scope::admin), Takes::nothing, unlock_user},
+    {Method::post, recovery_codes, one_of(Scope::enroll), Takes::json, make_recovery_codes},
     {Method::get, requirement, one_of(Scope::verify, Scope::read), Takes::nothing, show_requirement},
     {Method::get, devices, one_of(Scope::read, Scope::enroll), Takes::nothing, list_devices},
     {Method::post, devices, one_of(Scope::enroll), Takes::json, begin_registration},

@@ -75,6 +75,17 @@ Response unlock_user(const AdminCall& call) {
   return user ? json_answer(200, user_object(*user)) : refused(user.error());
 }
 
+Response make_recovery_codes(const AdminCall& call) {
+  if (!call.request.body.empty()) {
+    if (const std::optional<RequestFault> fault = JsonFields(call.request.body).finish()) return problem(*fault);
+  }
+  const auto made = call.engine.registrar.make_recovery_codes(*call.user, call.now);
+  if (!made) return refused(made.error());
+  json::array codes;
+  for (const std::string& code : *made) codes.emplace_back(code);
+  return json_answer(201, {{"codes", std::move(codes)}});
+}
+
 // A person whom the store does not know has no device, and is answered by policy like everybody without one.
 Response show_requirement(const AdminCall& call) {
   const engine::Answer<engine::UserView> user = call.engine.registrar.get(*call.user, call.now);

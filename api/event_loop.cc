@@ -79,6 +79,24 @@ class EventLoop::LoadJob final : public LoopJob {
   std::vector<VerifyPlane::Load> loads_;
 };
 
+class EventLoop::RecoveryJob final : public LoopJob {
+ public:
+  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(std::move(check)) {}
+
+ private:
+  void work() noexcept override { check_recovery(loop_.services_.engine.registrar, check_, engine::wall_now()); }
+  void finish() override {
+    Exchange& exchange = *check_.question->exchange;
+    Connection& connection = *exchange.connection;
+    connection.pin();
+    loop_.proceed(exchange, loop_.verify_plane_.recovered(check_));
+    connection.work();
+    connection.unpin();
+  }
+
+  VerifyPlane::RecoveryCheck check_;
+};
+
 EventLoop::EventLoop(Services& services)
     : services_(services),
       work_(boost::asio::make_work_guard(io_)),
@@ -202,14 +220,21 @@ void EventLoop::publish_soon() {
 }
 
 bool EventLoop::manage(Exchange& exchange, Request request) {
+  const bool slow = hashes_slowly(request.method, request.target);
   std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, std::move(request));
-  return services_.workers.submit(job);
+  return slow ? services_.slow_workers.submit(job) : services_.workers.submit(job);
 }
 
 void EventLoop::proceed(Exchange& exchange, VerifyPlane::Progress progress) {
   if (progress == VerifyPlane::Progress::loads) {
     std::unique_ptr<WorkerPool::Job> job = std::make_unique<LoadJob>(*this, exchange, verify_plane_.wanted(exchange));
     progress = services_.workers.submit(job) ? VerifyPlane::Progress::waits : verify_plane_.load_refused(exchange);
+  }
+  if (exchange.recovering > 0) {
+    for (Question* const question : verify_plane_.recoveries(exchange)) {
+      std::unique_ptr<WorkerPool::Job> job = std::make_unique<RecoveryJob>(*this, verify_plane_.check_of(*question));
+      if (!services_.slow_workers.submit(job)) progress = verify_plane_.recovery_refused(*question);
+    }
   }
   if (progress == VerifyPlane::Progress::ready) exchange.connection->answered(exchange);
 }

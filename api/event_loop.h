@@ -66,6 +66,7 @@ class EventLoop final : public engine::TicketSink {
  private:
   class AdminJob;
   class LoadJob;
+  class RecoveryJob;
   void run();
   void take_tickets();
   void sweep();

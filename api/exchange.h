@@ -23,6 +23,8 @@ struct Question : engine::Ticket {
     asking,
     committing,    // the verdict stands once its ticket is back
     loading,       // a worker brings the user into memory
+    recovering,    // a recovery code: to be checked by the pool for slow hashes
+    checking,      // it is being checked
     answered,      // the verdict stands
     wrong_length,  // verdict.expected_digits says which would be right
     unavailable,   // not durable: 503
@@ -33,6 +35,7 @@ struct Question : engine::Ticket {
   engine::Verdict verdict;
   Standing standing = Standing::asking;
   unsigned loads = 0;
+  unsigned recovery_codes_left = 0;  // an accepted recovery code's
 };
 
 struct Batch final : BatchItems {
@@ -52,6 +55,7 @@ struct Exchange {
   Question question;
   std::unique_ptr<Batch> batch;  // instead of `question`
   std::size_t committing = 0;    // questions whose ticket is out
+  std::size_t recovering = 0;    // questions with a recovery code that is not checked yet
   bool loading = false;          // a job is out
 };
 

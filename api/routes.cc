@@ -26,6 +26,10 @@ bool needs_key(Route route) {
   return route == Route::verify || route == Route::batch || route == Route::managed;
 }
 
+bool hashes_slowly(Method method, std::string_view target) {
+  return method == Method::post && target.substr(0, target.find('?')).ends_with("/recovery-codes");
+}
+
 bool has_query(std::string_view target) {
   return target.find('?') != std::string_view::npos;
 }

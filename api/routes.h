@@ -25,6 +25,8 @@ inline constexpr std::size_t batch_body_bytes_max = 8 * 1024 * 1024;
 // By the target's path, for a listener that serves `planes`: what it does not serve is not there.
 Route route_of(std::string_view target, std::uint8_t planes);
 bool needs_key(Route route);
+// A managed request that computes slow hashes: for the pool that is there for them.
+bool hashes_slowly(Method method, std::string_view target);
 bool has_query(std::string_view target);
 // Nothing said is taken as JSON; anything else said is not.
 bool is_json(std::string_view content_type);

@@ -52,11 +52,13 @@ void Server::start() {
   for (const auto& listener : impl_->listeners) listener->accept();
   try {
     impl_->services.workers.start();
+    impl_->services.slow_workers.start();
     for (const auto& loop : impl_->loops) loop->start();
   } catch (...) {  // no more threads: those that run end before their owners do
     for (const auto& loop : impl_->loops) loop->drain();
     for (const auto& loop : impl_->loops) loop->join();
     impl_->services.workers.stop();
+    impl_->services.slow_workers.stop();
     throw;
   }
   impl_->running = true;
@@ -95,6 +97,7 @@ void Server::stop() {
   for (const auto& loop : impl_->loops) loop->drain();
   for (const auto& loop : impl_->loops) loop->join();
   impl_->services.workers.stop();
+  impl_->services.slow_workers.stop();
 }
 
 }  // namespace watchword::api

@@ -31,6 +31,8 @@ struct ServerOptions {
   unsigned workers = 8;  // threads for what may block
   std::size_t connections_max = 50000;
   std::size_t worker_queue_max = 4096;      // jobs waiting; beyond: 503
+  unsigned slow_workers = 2;                // threads for the slow hashes of recovery codes
+  std::size_t slow_queue_max = 128;         // recovery codes waiting; beyond: 503
   std::chrono::seconds header_timeout{10};  // from a request's first byte to the end of its header block
   std::chrono::seconds body_timeout{20};
   std::chrono::seconds idle_timeout{75};   // keep-alive between requests

@@ -17,13 +17,16 @@ struct Services {
         keys(keys_in),
         options(std::move(options_in)),
         admin(engine_in, keys_in),
-        workers(options.workers, options.worker_queue_max) {}
+        workers(options.workers, options.worker_queue_max),
+        slow_workers(options.slow_workers, options.slow_queue_max) {}
 
   engine::Engine& engine;
   AccessKeys& keys;
   const ServerOptions options;
   AdminPlane admin;
   WorkerPool workers;
+  // Slow hashes alone: each takes a core for milliseconds and 19 MiB, so they are few, and nobody else waits behind them.
+  WorkerPool slow_workers;
   // Set once, by stop(). Relaxed: it only changes what answers say; the order of stopping is kept by the loops' queues.
   std::atomic<bool> stopping{false};
   // Written by the accepting loop and by every loop that closes one; relaxed, since it only counts.

@@ -20,7 +20,8 @@ constexpr std::string_view unknown_field = "This request has no field of that na
 constexpr std::string_view not_text = "This field must be a text.";
 constexpr std::string_view missing = "This field is missing.";
 constexpr std::string_view user_rule = "A user is 1 to 256 bytes of UTF-8 without control characters.";
-constexpr std::string_view code_rule = "A code is six to eight ASCII digits, nothing else.";
+constexpr std::string_view code_rule = "A code is six to eight ASCII digits, or a recovery code; nothing else.";
+constexpr std::string_view recovery_rule = "A recovery code belongs to no device: leave the device out.";
 constexpr std::string_view device_rule = "A device is named by its id: sixteen lower-case hexadecimal digits.";
 constexpr std::string_view request_id_rule = "A request_id is 1 to 128 bytes of UTF-8 without control characters.";
 constexpr std::string_view items_rule = "A batch has 1 to 1,000 items.";
@@ -77,8 +78,12 @@ bool accept(VerifyFields& fields, Field field) {
       return engine::valid_user(fields.user.view());
     case Field::code: {
       const std::optional<engine::Code> code = engine::Code::parse(fields.code_text.view());
-      if (code) fields.code = *code;
-      return code.has_value();
+      if (code) {
+        fields.code = *code;
+        return true;
+      }
+      fields.recovery_code = engine::RecoveryCode::parse(fields.code_text.view());
+      return fields.recovery_code.has_value();
     }
     case Field::device:
       fields.device = engine::DeviceId::parse(fields.device_text.view());
@@ -138,6 +143,11 @@ class Reader {
     for (const auto& [field, name] : {std::pair{Field::user, "user"}, std::pair{Field::code, "code"}}) {
       if ((fields_->seen & bit(field)) != 0) continue;
       fail_field(missing, name);
+      error = json::error::incomplete;
+      return false;
+    }
+    if (fields_->recovery_code && fields_->device) {
+      fail_field(recovery_rule, "device");
       error = json::error::incomplete;
       return false;
     }
@@ -269,6 +279,7 @@ void VerifyFields::clear() {
   device_text.clear();
   request_id.clear();
   code = {};
+  recovery_code.reset();
   device.reset();
   seen = 0;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "api/admin_json.h"
+#include "engine/recovery_codes.h"
 #include "engine/types.h"
 
 namespace watchword::api {
@@ -38,10 +39,11 @@ class FixedText {
 // What is asked about one person. After a successful parse every field is valid.
 struct VerifyFields {
   FixedText<engine::user_bytes_max> user;
-  FixedText<engine::digits_max> code_text;
+  FixedText<engine::recovery_text_bytes_max> code_text;
   FixedText<16> device_text;
   FixedText<request_id_bytes_max> request_id;
   engine::Code code;
+  std::optional<engine::RecoveryCode> recovery_code;  // instead of `code`, where the text has its form
   std::optional<engine::DeviceId> device;
   std::uint8_t seen = 0;  // while it is read: which fields came
 

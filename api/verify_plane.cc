@@ -41,7 +41,9 @@ std::uint64_t receipt_of(const engine::SecretBytes& hash_key, std::uint64_t call
                              fields.device_text.view());
 }
 
-void append_verdict(std::string& out, std::string_view user, const engine::Verdict& verdict) {
+void append_verdict(std::string& out, const Question& question) {
+  const std::string_view user = question.fields.user.view();
+  const engine::Verdict& verdict = question.verdict;
   out += R"({"result":")";
   out += to_string(verdict.result);
   out += R"(","user":)";
@@ -53,7 +55,10 @@ void append_verdict(std::string& out, std::string_view user, const engine::Verdi
     append_json_string(out, verdict.name());
     out += '}';
   }
-  if (verdict.result == Result::accepted) {
+  if (verdict.result == Result::accepted && question.fields.recovery_code) {
+    out += R"(,"recovery_code":true,"recovery_codes_left":)";
+    append_number(out, question.recovery_codes_left);
+  } else if (verdict.result == Result::accepted) {
     out += R"(,"drift_steps":)";
     append_number(out, verdict.drift_steps);
   }
@@ -69,7 +74,9 @@ void append_verdict(std::string& out, std::string_view user, const engine::Verdi
 // A wrong code that began a lock: once a lock, since what comes after it is answered with `locked`.
 void tell_of_lock(const Question& question) {
   const engine::Verdict& verdict = question.verdict;
-  const bool began = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
+  const bool locks = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
+  // A wrong recovery code at a hard lock that stood before holds up the next one.
+  const bool began = locks && !(verdict.hard_locked && verdict.retry_after_s > 0);
   if (!began || verdict.repeated) return;
   log(Level::warning, "user locked",
       {{"user", std::string(question.fields.user.view())},
@@ -88,7 +95,7 @@ void append_item(std::string& out, const Question& question) {
   switch (question.standing) {
     case Standing::answered:
       tell_of_lock(question);
-      return append_verdict(out, user, question.verdict);
+      return append_verdict(out, question);
     case Standing::wrong_length:
       out += R"({"result":"invalid","user":)";
       append_json_string(out, user);
@@ -135,6 +142,11 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
 void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
   Exchange& exchange = *question.exchange;
   const VerifyFields& fields = question.fields;
+  if (fields.recovery_code) {
+    question.standing = Standing::recovering;
+    ++exchange.recovering;
+    return;
+  }
   const engine::VerifyRequest request{
       .user = fields.user.view(),
       .code = fields.code,
@@ -171,7 +183,7 @@ VerifyPlane::Progress VerifyPlane::settle(Exchange& exchange) {
     });
     if (exchange.loading) return Progress::loads;
   }
-  if (exchange.loading || exchange.committing > 0) return Progress::waits;
+  if (exchange.loading || exchange.committing > 0 || exchange.recovering > 0) return Progress::waits;
   render(exchange);
   return Progress::ready;
 }
@@ -213,6 +225,42 @@ VerifyPlane::Progress VerifyPlane::load_refused(Exchange& exchange) {
   return settle(exchange);
 }
 
+std::vector<Question*> VerifyPlane::recoveries(Exchange& exchange) const {
+  std::vector<Question*> questions;
+  for_each_question(exchange, [&](Question& question) {
+    if (question.standing != Standing::recovering) return;
+    question.standing = Standing::checking;
+    questions.push_back(&question);
+  });
+  return questions;
+}
+
+VerifyPlane::RecoveryCheck VerifyPlane::check_of(Question& question) const {
+  return {.question = &question,
+          .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, question.fields)};
+}
+
+VerifyPlane::Progress VerifyPlane::recovered(const RecoveryCheck& check) {
+  Question& question = *check.question;
+  question.standing = check.use ? Standing::answered : Standing::unavailable;
+  if (check.use) {
+    question.verdict = engine::Verdict{};
+    question.verdict.result = check.use->result;
+    question.verdict.repeated = check.use->repeated;
+    question.verdict.hard_locked = check.use->hard_locked;
+    question.verdict.retry_after_s = check.use->retry_after_s;
+    question.recovery_codes_left = check.use->left;
+  }
+  --question.exchange->recovering;
+  return settle(*question.exchange);
+}
+
+VerifyPlane::Progress VerifyPlane::recovery_refused(Question& question) {
+  question.standing = Standing::overloaded;
+  --question.exchange->recovering;
+  return settle(*question.exchange);
+}
+
 VerifyPlane::Progress VerifyPlane::committed(Question& question) {
   question.standing = question.outcome == engine::Outcome::failed ? Standing::unavailable : Standing::answered;
   // Another node accepted the code first. A refusal stays what it is: to call it replayed would say that the code was right.
@@ -244,7 +292,7 @@ void VerifyPlane::render_one(Exchange& exchange) {
     case Standing::answered:
       tell_of_lock(question);
       body_.clear();
-      append_verdict(body_, question.fields.user.view(), question.verdict);
+      append_verdict(body_, question);
       return write_json(exchange.out, body_, exchange.form);
     case Standing::wrong_length:
       return write_response(exchange.out, problem(422, "code_length", length_detail(question.verdict), "code"),
@@ -277,6 +325,19 @@ void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& lo
       spdlog::error("a user could not be loaded: {}", fault.what());
       load.result = VerifyPlane::Loaded::store_fault;
     }
+  }
+}
+
+void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& check, engine::UnixMillis now) noexcept {
+  try {
+    const VerifyFields& fields = check.question->fields;
+    const std::optional<engine::UserName> user = engine::UserName::parse(fields.user.view());
+    if (!user || !fields.recovery_code) return;
+    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, now);
+    if (!check.use || check.use->result != Result::accepted || check.use->repeated) return;
+    log(Level::info, "recovery code used", {{"user", user->text()}, {"left", std::int64_t{check.use->left}}});
+  } catch (const std::exception& fault) {
+    spdlog::error("a recovery code could not be checked: {}", fault.what());
   }
 }
 

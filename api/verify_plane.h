@@ -32,6 +32,18 @@ class VerifyPlane {
   Progress loaded(Exchange& exchange, const std::vector<Load>& loads, engine::UnixMillis now);
   // No worker takes the load.
   Progress load_refused(Exchange& exchange);
+  // The questions whose recovery codes are to be checked, each by a RecoveryCheck on the pool for slow hashes, then
+  // recovered(). Theirs until then; asked for once.
+  std::vector<Question*> recoveries(Exchange& exchange) const;
+  struct RecoveryCheck {
+    Question* question;
+    std::uint64_t receipt = 0;
+    engine::Answer<engine::RecoveryUse> use = tl::unexpected(engine::Refusal::store_unavailable);
+  };
+  RecoveryCheck check_of(Question& question) const;
+  Progress recovered(const RecoveryCheck& check);
+  // The pool does not take the check: nothing is charged.
+  Progress recovery_refused(Question& question);
   // The ticket of `question` is back.
   Progress committed(Question& question);
 
@@ -52,5 +64,8 @@ class VerifyPlane {
 
 // On a worker thread. Brings each load's user into memory.
 void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& loads) noexcept;
+
+// On the pool for slow hashes.
+void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& check, engine::UnixMillis now) noexcept;
 
 }  // namespace watchword::api

@@ -126,6 +126,10 @@ Keys server_keys(const Reader& in, Config& config) {
        [&](const auto& node) {
          server.worker_queue_max = in.number<std::size_t>("server.worker_queue_max", node, 1, 1'000'000);
        }},
+      {"slow_workers",
+       [&](const auto& node) { server.slow_workers = in.number<unsigned>("server.slow_workers", node, 1, 64); }},
+      {"slow_queue_max",
+       [&](const auto& node) { server.slow_queue_max = in.number<std::size_t>("server.slow_queue_max", node, 1, 100'000); }},
       {"header_timeout_s", seconds("header_timeout_s", server.header_timeout)},
       {"body_timeout_s", seconds("body_timeout_s", server.body_timeout)},
       {"idle_timeout_s", seconds("idle_timeout_s", server.idle_timeout)},

@@ -211,6 +211,7 @@ UserView Registrar::view(const LoadedUser& user, UnixMillis now) {
     view.hard_locked = lock->hard;
     view.retry_after_s = lock->retry_after_s;
   }
+  view.recovery_codes_left = recovery_set(user.record.number).left();
   for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
     if (!expired(user.record.devices[i], now)) view.devices.push_back(this->view(user, i, now));
   }
@@ -337,6 +338,7 @@ Answer<std::monostate> Registrar::remove_user(const UserName& name, UnixMillis n
   }
   // A note that one device of theirs renews is not erased on account of another.
   for (const auto& [kept, text] : change.put_documents) std::erase(change.erase_documents, kept);
+  change.erase_documents.push_back(RecoverySet::document_name(user->record.number.value));
   change.erase_users.emplace_back(name.text(), user->record.number);
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   put_back.dismiss();

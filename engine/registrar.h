@@ -19,8 +19,10 @@
 #include "engine/directory.h"
 #include "engine/otp.h"
 #include "engine/policy_box.h"
+#include "engine/recovery_codes.h"
 #include "engine/store.h"
 #include "engine/types.h"
+#include "engine/verifier.h"
 
 namespace watchword::engine {
 
@@ -74,7 +76,17 @@ struct UserView {
   bool locked = false;
   bool hard_locked = false;
   std::uint32_t retry_after_s = 0;
+  unsigned recovery_codes_left = 0;
   std::vector<DeviceView> devices;  // pending ones that have expired are left out
+};
+
+// What became of a recovery code. Never code_length; no_device: the user has neither a device nor recovery codes.
+struct RecoveryUse {
+  Result result = Result::no_device;
+  bool repeated = false;
+  bool hard_locked = false;
+  std::uint32_t retry_after_s = 0;
+  unsigned left = 0;  // accepted
 };
 
 struct BegunRegistration {
@@ -125,6 +137,14 @@ class Registrar {
   Answer<UserView> unlock(const UserName& user, UnixMillis now);
   Answer<Resynced> resync(const UserName& user, DeviceId id, Code code1, Code code2, UnixMillis now);
 
+  // registrar_recovery.cc. Both compute slow hashes: on the pool for that, and on no thread that a verification waits for.
+  // A new set of ten, shown once; the one before is void.
+  Answer<std::vector<std::string>> make_recovery_codes(const UserName& user, UnixMillis now);
+  // One attempt: charged on the user's throttle word, durably, before the code is looked at; used up, durably, before it is
+  // accepted. `receipt` as in VerifyRequest.
+  Answer<RecoveryUse> use_recovery_code(const UserName& user, const RecoveryCode& code, std::uint64_t receipt,
+                                        UnixMillis now);
+
   // Makes the user resident if the store has them. False: no such user. Throws StoreError. Called by worker threads after
   // Next::load_user.
   bool load(std::string_view user);
@@ -137,6 +157,10 @@ class Registrar {
   DeviceView view(const LoadedUser& user, std::size_t device, UnixMillis now);
   UserView view(const LoadedUser& user, UnixMillis now);
   void freshen(LoadedUser& user);
+  RecoverySet recovery_set(UserNumber user);
+  template <class Step>
+  std::optional<CellValue> change_throttle_cell(const LoadedUser& user, Step step);
+  bool write_throttle(const LoadedUser& user, const CellValue& value, Change change = {});
   Answer<Confirmation> refuse_confirmation(LoadedUser& user, std::size_t at, Code code, UnixMillis now);
   void publish(const LoadedUser& user) noexcept;
   void withdraw(LoadedUser& user);

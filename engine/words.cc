@@ -114,6 +114,23 @@ std::optional<ThrottleWord> charge(ThrottleWord word, UnixMillis now, const Lock
   return ThrottleWord::make(failures, until, word.next_version());
 }
 
+std::optional<Lock> recovery_locked(ThrottleWord word, UnixMillis now, const Lockout& policy) {
+  if (word.failures() < policy.hard_failures) return locked(word, now, policy);
+  // The delay of the failure that locked hard does not hold up the first recovery code.
+  if (word.failures() == policy.hard_failures) return std::nullopt;
+  const std::int64_t left_ds = word.locked_until_ds() - deciseconds(now);
+  if (left_ds <= 0) return std::nullopt;
+  return Lock{.hard = true, .retry_after_s = static_cast<std::uint32_t>((left_ds + 9) / 10)};
+}
+
+std::optional<ThrottleWord> charge_recovery(ThrottleWord word, UnixMillis now, const Lockout& policy) {
+  if (recovery_locked(word, now, policy)) return std::nullopt;
+  if (word.failures() < policy.hard_failures) return charge(word, now, policy);
+  const unsigned doublings = std::min(word.failures() - policy.hard_failures, 31u);
+  const std::int64_t delay = std::min<std::int64_t>(policy.delay_s_max, std::int64_t{policy.delay_s_min} << doublings);
+  return ThrottleWord::make(word.failures() + 1, deciseconds(now) + 1 + 10 * delay, word.next_version());
+}
+
 ThrottleWord refund(ThrottleWord word, ThrottleWord charged) {
   const unsigned failures = word.failures() > 0 ? word.failures() - 1 : 0;
   const std::int64_t until = word.locked_until_ds() == charged.locked_until_ds() ? 0 : word.locked_until_ds();

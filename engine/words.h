@@ -87,6 +87,11 @@ std::optional<Lock> locked(ThrottleWord word, UnixMillis now, const Lockout& pol
 
 // Charges one attempt, before the code is looked at. nullopt: locked, nothing charged. Reaching the limit locks at once.
 std::optional<ThrottleWord> charge(ThrottleWord word, UnixMillis now, const Lockout& policy);
+// The same for a recovery code, which alone may be tried while the word is hard locked: each such attempt counts on beyond
+// the hard limit and holds up the next one, for twice as long every time (delay_s_min to delay_s_max). The count and the
+// time stand in the word, so no restart forgets them. nullopt from charge_recovery: recovery_locked says for how long.
+std::optional<Lock> recovery_locked(ThrottleWord word, UnixMillis now, const Lockout& policy);
+std::optional<ThrottleWord> charge_recovery(ThrottleWord word, UnixMillis now, const Lockout& policy);
 // Takes back one charge whose word became `charged` (a replay is no guess). Lifts the lock only if that very charge set it.
 ThrottleWord refund(ThrottleWord word, ThrottleWord charged);
 // A success or an administrator: no failures, no lock.

@@ -60,10 +60,11 @@ TEST(VerifyJson, NamesTheFieldAtFault) {
   EXPECT_EQ(fault_of(R"({"user":"a","\u0075ser":"a","code":"1"})"), "user: A field is given twice. Give each field once.");
   for (const char* code : {"", "12345", "123456789", " 123456", "123456 ", "+12345", "12345a", "\xd9\xa1\xd9\xa2\xd9\xa3"}) {
     EXPECT_EQ(fault_of(R"({"user":"a","code":")" + std::string(code) + R"("})"),
-              "code: A code is six to eight ASCII digits, nothing else.")
+              "code: A code is six to eight ASCII digits, or a recovery code; nothing else.")
         << code;
   }
-  EXPECT_EQ(fault_of(R"({"user":"a","code":"123456\u0000"})"), "code: A code is six to eight ASCII digits, nothing else.");
+  EXPECT_EQ(fault_of(R"({"user":"a","code":"123456\u0000"})"),
+            "code: A code is six to eight ASCII digits, or a recovery code; nothing else.");
   EXPECT_TRUE(fault_of(R"({"user":"","code":"123456"})").starts_with("user: "));
   EXPECT_TRUE(fault_of(R"({"user":"a\n","code":"123456"})").starts_with("user: "));
   EXPECT_TRUE(fault_of(R"({"user":")" + std::string(257, 'a') + R"(","code":"123456"})").starts_with("user: "));
@@ -104,10 +105,21 @@ TEST(VerifyJson, HoldsAgainstHugeInput) {
   EXPECT_EQ(fault_of(std::string(1000, '[')), ": The body must be a JSON object.");
   const std::string digits(1'000'000, '1');
   EXPECT_EQ(fault_of(R"({"user":"a","code":")" + digits + "\"}"),
-            "code: A code is six to eight ASCII digits, nothing else.");
+            "code: A code is six to eight ASCII digits, or a recovery code; nothing else.");
   EXPECT_EQ(fault_of(R"({"user":"a","code":)" + digits + "}"), "code: This field must be a text.");
   EXPECT_EQ(fault_of("{\"" + digits + "\":1}"), ": This request has no field of that name.");
   EXPECT_EQ(fault_of(std::string(1'000'000, ' ') + R"({"user":"a","code":"123456"})" + std::string(1'000'000, '\n')), "");
+}
+
+TEST(VerifyJson, TakesARecoveryCodeWithoutADevice) {
+  VerifyFields fields;
+  ASSERT_FALSE(parse_verify(R"({"user":"a","code":"cdfh-JKMN-PQRT-3467"})", fields));
+  ASSERT_TRUE(fields.recovery_code);
+  EXPECT_EQ(fields.recovery_code->text(), "CDFH-JKMN-PQRT-3467");
+  ASSERT_FALSE(parse_verify(R"({"user":"a","code":"123456"})", fields));
+  EXPECT_FALSE(fields.recovery_code);
+  EXPECT_EQ(fault_of(R"({"user":"a","code":"CDFHJKMNPQRT3467","device":"00000000000000ff"})"),
+            "device: A recovery code belongs to no device: leave the device out.");
 }
 
 TEST(VerifyJson, ReadsABatchInOrder) {
