@@ -132,34 +132,52 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
     return Progress::ready;
   }
   exchange.batch = std::move(batch);
+  items_.clear();
   for (Question& question : exchange.batch->questions) {
     question.exchange = &exchange;
-    ask(question, now);
+    if (recovers(question)) continue;
+    items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
+  }
+  engine_.verifier.verify_batch(items_, now, producer_);
+  auto item = items_.begin();
+  for (Question& question : exchange.batch->questions) {
+    if (question.standing != Standing::recovering) take(question, (item++)->next);
   }
   return settle(exchange);
 }
 
-void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
-  Exchange& exchange = *question.exchange;
+engine::VerifyRequest VerifyPlane::request_of(const Question& question) const {
   const VerifyFields& fields = question.fields;
-  if (fields.recovery_code) {
-    question.standing = Standing::recovering;
-    ++exchange.recovering;
-    return;
-  }
-  const engine::VerifyRequest request{
+  return {
       .user = fields.user.view(),
       .code = fields.code,
       .device = fields.device,
-      .receipt = receipt_of(engine_.store.hash_key(), exchange.caller.id, fields),
+      .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, fields),
   };
-  switch (engine_.verifier.verify(request, now, producer_, question, question.verdict)) {
+}
+
+// A recovery code goes another way: to the pool of slow hashes.
+bool VerifyPlane::recovers(Question& question) {
+  question.standing = Standing::asking;
+  if (!question.fields.recovery_code) return false;
+  question.standing = Standing::recovering;
+  ++question.exchange->recovering;
+  return true;
+}
+
+void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
+  if (recovers(question)) return;
+  take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict));
+}
+
+void VerifyPlane::take(Question& question, engine::Next next) {
+  switch (next) {
     case Next::answer:
       question.standing = Standing::answered;
       break;
     case Next::await_commit:
       question.standing = Standing::committing;
-      ++exchange.committing;
+      ++question.exchange->committing;
       break;
     case Next::load_user:
       question.standing = question.loads < loads_max ? Standing::loading : Standing::overloaded;
