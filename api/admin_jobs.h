@@ -62,4 +62,7 @@ Response list_keys(const AdminCall& call);
 Response create_key(const AdminCall& call);
 Response revoke_key(const AdminCall& call);
 
+// admin_backup.cc
+Response make_backup(const AdminCall& call);
+
 }  // namespace watchword::api

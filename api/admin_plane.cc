@@ -46,6 +46,7 @@ constexpr std::string_view resync = "/v1/users/{user}/devices/{device}/resync";
 constexpr std::string_view policy = "/v1/policy";
 constexpr std::string_view keys = "/v1/api-keys";
 constexpr std::string_view key = "/v1/api-keys/{key}";
+constexpr std::string_view backups = "/v1/backups";
 
 constexpr std::array<Route, 20> routes = {{
     {Method::get, users, one_of(Scope::read), Takes::query, list_users},
@@ -68,6 +69,7 @@ constexpr std::array<Route, 20> routes = {{
     {Method::get, keys, one_of(Scope::admin), Takes::nothing, list_keys},
     {Method::post, keys, one_of(Scope::admin), Takes::json, create_key},
     {Method::del, key, one_of(Scope::admin), Takes::nothing, revoke_key},
+    {Method::post, backups, one_of(Scope::admin), Takes::nothing, make_backup},
 }};
 
 std::string_view method_names(Method method) {

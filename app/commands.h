@@ -2,6 +2,7 @@
 // stderr.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct ExportOptions {
   bool with_secrets = false;
 };
 int run_export(const Config& config, const ExportOptions& options);
+
+int run_backup(const Config& config, const std::string& directory);
+// `backup` 0: the newest.
+int run_restore(const Config& config, const std::string& directory, std::uint32_t backup);
 
 int run_key_create(const Config& config, const std::string& name, const std::vector<std::string>& scopes);
 int run_key_list(const Config& config);

@@ -108,6 +108,15 @@ Keys data_keys(const Reader& in, Config& config) {
   };
 }
 
+Keys backup_keys(const Reader& in, Config& config) {
+  storage::RocksStoreOptions& store = config.store;
+  return {{"dir", [&](const auto& node) { store.backup_dir = in.text("backup.dir", node); }},
+          {"keep", [&](const auto& node) { store.backups_kept = in.number<std::uint32_t>("backup.keep", node, 1, 1000); }},
+          {"bytes_per_s_max", [&](const auto& node) {
+             store.backup_bytes_per_s_max = in.number<std::uint64_t>("backup.bytes_per_s_max", node, 0, tib);
+           }}};
+}
+
 Keys server_keys(const Reader& in, Config& config) {
   api::ServerOptions& server = config.server;
   const auto seconds = [&in](const char* key, std::chrono::seconds& out) {
@@ -307,6 +316,7 @@ Config parse_config(std::string_view text, const std::string& name) {
     in.table("", document,
              {{"data", [&](const auto& node) { in.table("data", node, data_keys(in, config)); }},
               {"listener", [&](const auto& node) { read_listeners(in, node, config); }},
+              {"backup", [&](const auto& node) { in.table("backup", node, backup_keys(in, config)); }},
               {"client_certificate", [&](const auto& node) { read_client_certificates(in, node, config); }},
               {"engine", [&](const auto& node) { read_engine(in, node, config); }},
               {"server", [&](const auto& node) { in.table("server", node, server_keys(in, config)); }},

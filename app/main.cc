@@ -23,6 +23,8 @@ struct Arguments {
   std::string key_name;
   std::vector<std::string> key_scopes;
   std::string key_id;
+  std::string backup_dir;
+  std::uint32_t backup_id = 0;
 };
 
 struct LogScope {
@@ -87,6 +89,14 @@ int run(int argc, char** argv) {
   export_command->add_option("--output", arguments.export_options.output, "File to write (0600); standard output if absent");
   export_command->add_option("--format", arguments.format, "csv")->check(CLI::IsMember({"csv"}));
 
+  CLI::App* const backup = program.add_subcommand("backup", "Add a verified backup to a directory of backups");
+  take_data_dir(backup, arguments);
+  backup->add_option("DIR", arguments.backup_dir, "Where the backups are")->required();
+  CLI::App* const restore = program.add_subcommand("restore", "Make a new data directory from a backup");
+  take_data_dir(restore, arguments);
+  restore->add_option("DIR", arguments.backup_dir, "Where the backups are")->required();
+  restore->add_option("--backup", arguments.backup_id, "Which one; the newest if absent")->check(CLI::PositiveNumber);
+
   CLI::App* const keys = program.add_subcommand("api-key", "Create, list and revoke API keys");
   keys->require_subcommand(1);
   CLI::App* const create = keys->add_subcommand("create", "Make a key and print it, once");
@@ -116,6 +126,8 @@ int run(int argc, char** argv) {
   if (serve->parsed()) return app::run_serve(config);
   if (import->parsed()) return app::run_import(config, arguments.import_options);
   if (export_command->parsed()) return app::run_export(config, arguments.export_options);
+  if (backup->parsed()) return app::run_backup(config, arguments.backup_dir);
+  if (restore->parsed()) return app::run_restore(config, arguments.backup_dir, arguments.backup_id);
   if (create->parsed()) return app::run_key_create(config, arguments.key_name, arguments.key_scopes);
   if (list->parsed()) return app::run_key_list(config);
   return app::run_key_revoke(config, arguments.key_id);

@@ -16,7 +16,10 @@ struct Engine {
         policy(std::move(policy_in)),
         committer(store),
         verifier(directory, policy, store, kernel),
-        registrar(store, committer, directory, policy, kernel) {}
+        registrar(store, committer, directory, policy, kernel) {
+    verifier.fence_until(store.fence());
+    registrar.fence_until(store.fence());
+  }
 
   Store& store;
   PolicyBox policy;

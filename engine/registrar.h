@@ -145,6 +145,9 @@ class Registrar {
   Answer<RecoveryUse> use_recovery_code(const UserName& user, const RecoveryCode& code, std::uint64_t receipt,
                                         UnixMillis now);
 
+  // As Verifier::fence_until: codes from before that confirm or resynchronise are refused too.
+  void fence_until(UnixMillis moment) noexcept { fence_ms_.store(moment.value, std::memory_order_relaxed); }
+
   // Makes the user resident if the store has them. False: no such user. Throws StoreError. Called by worker threads after
   // Next::load_user.
   bool load(std::string_view user);
@@ -173,6 +176,8 @@ class Registrar {
   PolicyBox& policy_;
   const HmacKernel& kernel_;
   std::array<std::mutex, 1024> stripes_;
+  UnixMillis fence() const { return {fence_ms_.load(std::memory_order_relaxed)}; }
+  std::atomic<std::int64_t> fence_ms_{0};
   std::atomic<std::int64_t> notes_swept_at_s_{0};  // when retired secrets were last looked through
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/fence.h"
 #include "engine/registrar.h"
 #include "engine/retired_secrets.h"
 #include "engine/words.h"
@@ -90,7 +91,10 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i] == code.value) match = window.first + static_cast<std::int64_t>(i);
   }
-  if (match < 0 || match <= retired_step(device, now)) return refuse_confirmation(*user, at, code, now);
+  // A device that was shown after the fence has a secret that no lost confirmation can have used.
+  const bool before_fence = device.created_at_s <= fence().seconds();
+  const std::int64_t fenced = before_fence ? fenced_step(fence(), device.parameters.period_s, policy) : -1;
+  if (match < 0 || match <= std::max(retired_step(device, now), fenced)) return refuse_confirmation(*user, at, code, now);
 
   // Who registers types slowly: nothing is learned of the clock yet.
   const ReplayWord word = ReplayWord::make(match, 0);
@@ -204,10 +208,11 @@ Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1
   ThrottleWord throttle = *charged;
   if (in_range) {
     answer.kind = Resynced::Kind::replayed;
+    const bool fenced = second_step - 1 <= fenced_step(fence(), found->parameters.period_s, policy);
     const ReadScope scope;
     // The stripe is held, so nobody replaces the block: the word cannot be frozen here.
     ResidentUser* const resident = directory_.find(name.text(), hash_user(name.text()));
-    for (std::size_t i = 0; resident != nullptr && i < resident->device_count; ++i) {
+    for (std::size_t i = 0; !fenced && resident != nullptr && i < resident->device_count; ++i) {
       ResidentDevice& device = resident->devices()[i];
       if (device.id != id.value) continue;
       for (;;) {

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include <tl/expected.hpp>
+
 #include "engine/types.h"
 
 namespace watchword::engine {
@@ -110,6 +112,14 @@ struct StoreHealth {
   std::string reason;          // for people; empty when healthy
 };
 
+struct BackupReport {
+  std::uint32_t id = 0;
+  std::int64_t made_at_s = 0;
+  std::uint64_t bytes = 0;
+  std::uint32_t files = 0;
+};
+enum class BackupRefusal : std::uint8_t { not_configured, running };
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -136,6 +146,12 @@ class Store {
   // Cheap, any thread.
   virtual StoreHealth health() const = 0;
   virtual bool writable() const noexcept = 0;
+
+  // Until when codes are refused, because what was accepted before may have been lost (engine/fence.h). Zero: no fence.
+  virtual UnixMillis fence() const { return {}; }
+  // Makes a backup where the configuration says, and verifies it. Blocks for as long as that takes; everything else goes on
+  // meanwhile. Throws StoreError.
+  virtual tl::expected<BackupReport, BackupRefusal> back_up() { return tl::unexpected(BackupRefusal::not_configured); }
 
   // Bulk import, offline only: as put_users of a change, without sync. finish_bulk() makes it durable. Throws StoreError.
   virtual void put_bulk(std::span<const UserRecord> users) = 0;

@@ -1,5 +1,7 @@
 #include "engine/verifier.h"
 
+#include "engine/fence.h"
+
 #include <sched.h>
 
 #include <algorithm>
@@ -116,6 +118,7 @@ class Attempt {
   }
 
   bool remembered(const CellValue& held, const ResidentDevice& device) const {
+    if (ReplayWord{held.word}.last_step() <= fenced_step(fence_, device.period_s, policy_)) return false;
     const std::int64_t age_steps = step_at(now_, device.period_s) - ReplayWord{held.word}.last_step();
     return age_steps * device.period_s <= receipt_lifetime_s;
   }
@@ -186,10 +189,7 @@ class Attempt {
     return replayed != nullptr ? refuse_replay(user, *replayed->device) : reject(user);
   }
 
-  bool fenced(const Match& match) const {
-    return fence_.value > 0 && match.step <= step_at(fence_, match.device->period_s) +
-                                                 static_cast<std::int64_t>(policy_.window_steps + policy_.max_drift_steps);
-  }
+  bool fenced(const Match& match) const { return match.step <= fenced_step(fence_, match.device->period_s, policy_); }
 
   End accept(ResidentUser& user, const ResidentDevice& device, const CellValue& accepted) {
     verdict_.result = Result::accepted;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "storage/fence_file.h"
 #include "storage/rocksdb/rocks_store.h"
 
 namespace watchword::storage {
@@ -101,7 +102,14 @@ void RocksStore::fail_for_good(const std::string& reason) noexcept {
     const std::lock_guard lock(reason_mutex_);
     if (!failed_) reason_ = "a write failed (" + reason + "); the server needs a restart";
   }
-  failed_ = true;
+  if (!failed_.exchange(true)) {
+    try {
+      raise_fence(options_.data_dir,
+                  engine::wall_now());  // what is on disk is unknown; the next start refuses what was sent
+    } catch (const std::exception& fault) {
+      if (options_.warn) options_.warn(std::string("no fence could be written: ") + fault.what());
+    }
+  }
   set_writable();
 }
 

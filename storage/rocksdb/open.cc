@@ -20,19 +20,6 @@ constexpr std::string_view format_line = "watchword 1\n";
 std::filesystem::path format_file(const RocksStoreOptions& options) {
   return options.data_dir / "FORMAT";
 }
-std::filesystem::path database_dir(const RocksStoreOptions& options) {
-  return options.data_dir / "db";
-}
-std::filesystem::path master_key_file(const RocksStoreOptions& options) {
-  return options.master_key_file.empty() ? options.data_dir / "master.key" : options.master_key_file;
-}
-
-void make_private_directory(const std::filesystem::path& path) {
-  std::error_code fault;
-  std::filesystem::create_directories(path, fault);
-  if (fault) throw OpenError("cannot make the directory " + path.string() + ": " + fault.message());
-  if (chmod(path.c_str(), 0700) != 0) throw OpenError("cannot set the permissions of " + path.string());
-}
 
 std::string shard_name(const char* job, std::size_t shard) {
   char name[32];
@@ -115,6 +102,24 @@ rocksdb::ColumnFamilyOptions family_options(const RocksStoreOptions& options, co
 
 }  // namespace
 
+std::filesystem::path database_dir(const RocksStoreOptions& options) {
+  return options.data_dir / "db";
+}
+std::filesystem::path master_key_file(const RocksStoreOptions& options) {
+  return options.master_key_file.empty() ? options.data_dir / "master.key" : options.master_key_file;
+}
+
+void make_private_directory(const std::filesystem::path& path) {
+  std::error_code fault;
+  std::filesystem::create_directories(path, fault);
+  if (fault) throw OpenError("cannot make the directory " + path.string() + ": " + fault.message());
+  if (chmod(path.c_str(), 0700) != 0) throw OpenError("cannot set the permissions of " + path.string());
+}
+
+void finish_data_dir(const RocksStoreOptions& options) {
+  write_file_durably(format_file(options), format_line);
+}
+
 Database::~Database() {
   if (!db) return;
   for (rocksdb::ColumnFamilyHandle* family : all) db->DestroyColumnFamilyHandle(family);
@@ -167,7 +172,7 @@ void init_data_dir(const RocksStoreOptions& options) {
   durable.sync = true;
   const rocksdb::Status status = database.db->Write(durable, &batch);
   if (!status.ok()) throw OpenError("cannot write the new store: " + status.ToString());
-  write_file_durably(format_file(options), format_line);
+  finish_data_dir(options);
 }
 
 std::unique_ptr<engine::Store> open_rocks_store(const RocksStoreOptions& options) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <queue>
 
+#include "storage/fence_file.h"
+
 namespace watchword::storage {
 namespace {
 
@@ -40,7 +42,11 @@ std::optional<std::string> get(const Database& database, rocksdb::ColumnFamilyHa
 
 RocksStore::RocksStore(std::unique_ptr<DirectoryLock> lock, Database database, KeyRing keys,
                        const RocksStoreOptions& options)
-    : options_(options), lock_(std::move(lock)), database_(std::move(database)), keys_(std::move(keys)) {
+    : options_(options),
+      lock_(std::move(lock)),
+      database_(std::move(database)),
+      keys_(std::move(keys)),
+      fence_(read_fence(options.data_dir)) {
   if (const auto number = get(database_, database_.documents, next_number_key)) next_number_ = decode_u64(*number);
   recover_journal();
   look_at_disk();

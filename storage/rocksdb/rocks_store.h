@@ -43,6 +43,13 @@ struct Database {
 // Throws OpenError. `create`: the directory holds none yet.
 Database open_database(const RocksStoreOptions& options, bool create);
 
+// open.cc: the data directory's parts.
+std::filesystem::path database_dir(const RocksStoreOptions& options);
+std::filesystem::path master_key_file(const RocksStoreOptions& options);
+void make_private_directory(const std::filesystem::path& path);  // throws OpenError
+// The last step of making one: from here on there is a store.
+void finish_data_dir(const RocksStoreOptions& options);
+
 class RocksStore : public engine::Store {
  public:
   RocksStore(std::unique_ptr<DirectoryLock> lock, Database database, KeyRing keys, const RocksStoreOptions& options);
@@ -61,6 +68,8 @@ class RocksStore : public engine::Store {
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
+  engine::UnixMillis fence() const override { return fence_; }
+  tl::expected<engine::BackupReport, engine::BackupRefusal> back_up() override;  // backup.cc
 
  private:
   void recover_journal();
@@ -85,6 +94,8 @@ class RocksStore : public engine::Store {
   std::unique_ptr<DirectoryLock> lock_;  // first in, last out
   Database database_;
   const KeyRing keys_;
+  const engine::UnixMillis fence_;
+  std::mutex backup_mutex_;
   std::atomic<std::uint64_t> next_number_{1};
   std::uint64_t reserved_number_ = 0;  // bulk: numbers below this are on disk as given
 

@@ -1,0 +1,26 @@
+#include <boost/json.hpp>
+
+#include "api/admin_answers.h"
+#include "api/admin_jobs.h"
+#include "api/log.h"
+#include "api/problem.h"
+
+namespace watchword::api {
+
+Response make_backup(const AdminCall& call) {
+  const auto made = call.engine.store.back_up();
+  if (!made) {
+    return made.error() == engine::BackupRefusal::running
+               ? problem(409, "backup_running", "A backup is being made already.")
+               : problem(409, "backup_not_configured",
+                         "The configuration says no place for backups: set dir in the table [backup].");
+  }
+  log(Level::info, "backup made", {{"id", std::int64_t{made->id}}, {"bytes", static_cast<std::int64_t>(made->bytes)}});
+  return json_answer(201, {{"id", made->id},
+                           {"made_at", utc_text(made->made_at_s)},
+                           {"bytes", made->bytes},
+                           {"files", made->files},
+                           {"verified", true}});
+}
+
+}  // namespace watchword::api

@@ -1,0 +1,141 @@
+#include "storage/backup.h"
+
+#include <rocksdb/env.h>
+#include <rocksdb/utilities/backup_engine.h>
+#include <rocksdb/write_batch.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "storage/fence_file.h"
+#include "storage/rocksdb/rocks_store.h"
+
+namespace watchword::storage {
+namespace {
+
+constexpr std::string_view backup_format = "watchword 1";
+constexpr std::string_view recovery_codes_prefix = "doc/recovery/";
+
+rocksdb::BackupEngineOptions engine_options(const std::filesystem::path& directory, std::uint64_t bytes_per_s_max) {
+  rocksdb::BackupEngineOptions options(directory.string());
+  options.share_table_files = true;  // a table file that an earlier backup has is not copied again
+  options.sync = true;
+  options.backup_rate_limit = bytes_per_s_max;
+  return options;
+}
+
+void throw_unless_done(const rocksdb::Status& status, const char* what) {
+  if (!status.ok()) throw engine::StoreError(std::string(what) + ": " + status.ToString());
+}
+
+void refuse_unless(const rocksdb::Status& status, const std::string& what) {
+  if (!status.ok()) throw OpenError(what + ": " + status.ToString());
+}
+
+// Nothing may be in the way but what an earlier restore that did not end left, and the master key.
+void check_target(const RocksStoreOptions& options) {
+  const std::filesystem::path& target = options.data_dir;
+  if (!std::filesystem::exists(target)) return;
+  for (const auto& entry : std::filesystem::directory_iterator(target)) {
+    const std::string name = entry.path().filename().string();
+    if (name == "master.key" || name == "watchword.lock" || name == "db" || name == "FENCE") continue;
+    throw OpenError(target.string() + " is not empty (" + name + "); restore into a new directory. Nothing was changed");
+  }
+}
+
+// Which recovery codes were used since the backup is unknown, so none of them may be.
+void void_recovery_codes(Database& database) {
+  rocksdb::WriteBatch batch;
+  std::string end(recovery_codes_prefix);
+  ++end.back();
+  batch.DeleteRange(database.documents, rocksdb::Slice(recovery_codes_prefix.data(), recovery_codes_prefix.size()), end);
+  rocksdb::WriteOptions durable;
+  durable.sync = true;
+  refuse_unless(database.db->Write(durable, &batch), "cannot write the restored store");
+}
+
+void check_keys(const Database& database, const engine::SecretBytes& master_key) {
+  SealedKeys sealed;
+  for (const auto& [name, out] : {std::pair{"key/data", &sealed.data_key}, std::pair{"key/hash", &sealed.hash_key}}) {
+    refuse_unless(database.db->Get({}, database.documents, name, out), "the backup has no keys");
+  }
+  const KeyRing opens(master_key, sealed);
+}
+
+}  // namespace
+
+tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() {
+  if (options_.backup_dir.empty()) return tl::unexpected(engine::BackupRefusal::not_configured);
+  const std::unique_lock running(backup_mutex_, std::try_to_lock);
+  if (!running) return tl::unexpected(engine::BackupRefusal::running);
+  if (failed_) throw engine::StoreError("the store needs a restart before it can be backed up");
+  std::error_code fault;
+  std::filesystem::create_directories(options_.backup_dir, fault);
+  if (fault || chmod(options_.backup_dir.c_str(), 0700) != 0) {
+    throw engine::StoreError("cannot use the backup directory " + options_.backup_dir.string());
+  }
+  rocksdb::BackupEngine* opened = nullptr;
+  throw_unless_done(
+      rocksdb::BackupEngine::Open(rocksdb::Env::Default(),
+                                  engine_options(options_.backup_dir, options_.backup_bytes_per_s_max), &opened),
+      "cannot open the backups");
+  const std::unique_ptr<rocksdb::BackupEngine> backups(opened);
+  rocksdb::CreateBackupOptions create;
+  create.flush_before_backup = true;
+  engine::BackupReport report;
+  throw_unless_done(backups->CreateNewBackupWithMetadata(create, database_.db.get(), std::string(backup_format), &report.id),
+                    "cannot make the backup");
+  throw_unless_done(backups->VerifyBackup(report.id, true), "the new backup is damaged");
+  throw_unless_done(backups->PurgeOldBackups(options_.backups_kept), "cannot remove old backups");
+  rocksdb::BackupInfo info;
+  throw_unless_done(backups->GetBackupInfo(report.id, &info), "cannot read the new backup");
+  report.made_at_s = info.timestamp;
+  report.bytes = info.size;
+  report.files = info.number_files;
+  return report;
+}
+
+Restored restore_backup(const std::filesystem::path& backup_dir, std::uint32_t backup, const RocksStoreOptions& options) {
+  check_target(options);
+  if (!std::filesystem::is_directory(backup_dir)) throw OpenError("there is no directory " + backup_dir.string());
+  rocksdb::BackupEngineReadOnly* opened = nullptr;
+  refuse_unless(rocksdb::BackupEngineReadOnly::Open(rocksdb::Env::Default(), engine_options(backup_dir, 0), &opened),
+                backup_dir.string() + " holds no backups");
+  const std::unique_ptr<rocksdb::BackupEngineReadOnly> backups(opened);
+  std::vector<rocksdb::BackupInfo> found;
+  backups->GetBackupInfo(&found);
+  const auto wanted = std::find_if(found.rbegin(), found.rend(),
+                                   [&](const rocksdb::BackupInfo& one) { return backup == 0 || one.backup_id == backup; });
+  if (wanted == found.rend()) {
+    throw OpenError(backup_dir.string() + " holds no " + (backup == 0 ? "backup" : "backup " + std::to_string(backup)));
+  }
+  if (wanted->app_metadata != backup_format) {
+    throw OpenError("the backup has the format \"" + wanted->app_metadata + "\", which this version does not know");
+  }
+  refuse_unless(backups->VerifyBackup(wanted->backup_id, true),
+                "the backup is damaged; nothing was restored. Take another one (--backup ID)");
+  const engine::SecretBytes master_key = read_master_key(master_key_file(options));
+
+  make_private_directory(options.data_dir);
+  const DirectoryLock lock(options.data_dir);
+  const std::filesystem::path database_path = database_dir(options);
+  std::filesystem::remove_all(database_path);  // of a restore that did not end
+  // Before the first row: whatever happens from here on, no code from before this moment is accepted.
+  const engine::UnixMillis now{std::max(engine::wall_now().value, wanted->timestamp * 1000)};
+  raise_fence(options.data_dir, now);
+  make_private_directory(database_path);
+  try {
+    refuse_unless(backups->RestoreDBFromBackup(wanted->backup_id, database_path.string(), database_path.string()),
+                  "cannot restore");
+    Database database = open_database(options, false);
+    check_keys(database, master_key);
+    void_recovery_codes(database);
+  } catch (...) {
+    std::filesystem::remove_all(database_path);
+    throw;
+  }
+  finish_data_dir(options);
+  return {.backup = wanted->backup_id, .made_at_s = wanted->timestamp, .fenced_until_s = now.seconds()};
+}
+
+}  // namespace watchword::storage
