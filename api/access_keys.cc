@@ -112,6 +112,22 @@ Entry read_document(std::string_view id, std::string_view text) {
 
 }  // namespace
 
+namespace {
+
+engine::AuditEntry about_key(std::string_view action, const AccessKeyView& key, const engine::Origin& origin,
+                             engine::UnixMillis now) {
+  json::array scopes;
+  for (const std::string& scope : scope_names(key.scopes)) scopes.emplace_back(scope);
+  return {.at = now,
+          .origin = origin,
+          .action = std::string(action),
+          .user = {},
+          .device = {},
+          .detail = json::serialize(json::object{{"id", key.id}, {"name", key.name}, {"scopes", std::move(scopes)}})};
+}
+
+}  // namespace
+
 struct AccessKeys::State {
   State(engine::Store& store_in, engine::Committer& committer_in) : store(store_in), committer(committer_in) {}
 
@@ -154,7 +170,7 @@ AccessKeys::~AccessKeys() {
 }
 
 tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::create(std::string_view name, Scopes scopes,
-                                                                   engine::UnixMillis now) {
+                                                                   const engine::Origin& origin, engine::UnixMillis now) {
   const std::optional<std::size_t> length = engine::printable_utf8_length(name);
   if (!length || *length < 1 || *length > name_characters_max) return tl::unexpected(Refusal::bad_name);
   if (scopes == 0 || (scopes & ~every_scope) != 0) return tl::unexpected(Refusal::no_scopes);
@@ -172,6 +188,7 @@ tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::create(std::string_v
 
   engine::Change change;
   change.put_documents.emplace_back(std::string(document_prefix) + entry.view.id, write_document(entry));
+  change.audit.push_back(about_key("api_key.create", entry.view, origin, now));
   if (state_->committer.commit(change) != engine::Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   Snapshot next = state_->current();
   next.insert(std::upper_bound(next.begin(), next.end(), entry, [](const Entry& a, const Entry& b) { return a.id < b.id; }),
@@ -180,7 +197,8 @@ tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::create(std::string_v
   return NewAccessKey{.view = entry.view, .key = key};
 }
 
-tl::expected<std::monostate, AccessKeys::Refusal> AccessKeys::revoke(std::string_view id) {
+tl::expected<std::monostate, AccessKeys::Refusal> AccessKeys::revoke(std::string_view id, const engine::Origin& origin,
+                                                                     engine::UnixMillis now) {
   const std::optional<std::uint64_t> number = parse_id(id);
   if (!number) return tl::unexpected(Refusal::not_found);
   const std::lock_guard lock(state_->changes);
@@ -193,6 +211,7 @@ tl::expected<std::monostate, AccessKeys::Refusal> AccessKeys::revoke(std::string
   }
   engine::Change change;
   change.erase_documents.push_back(std::string(document_prefix) + entry->view.id);
+  change.audit.push_back(about_key("api_key.revoke", entry->view, origin, now));
   if (state_->committer.commit(change) != engine::Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   Snapshot next = current;
   next.erase(next.begin() + (entry - current.data()));

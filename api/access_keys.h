@@ -46,8 +46,10 @@ class AccessKeys {
   ~AccessKeys();
 
   // Blocking calls, for worker threads and the command line.
-  tl::expected<NewAccessKey, Refusal> create(std::string_view name, Scopes scopes, engine::UnixMillis now);
-  tl::expected<std::monostate, Refusal> revoke(std::string_view id);  // the last admin key cannot be
+  tl::expected<NewAccessKey, Refusal> create(std::string_view name, Scopes scopes, const engine::Origin& origin,
+                                             engine::UnixMillis now);
+  tl::expected<std::monostate, Refusal> revoke(std::string_view id, const engine::Origin& origin,
+                                               engine::UnixMillis now);  // the last admin key cannot be
   std::vector<AccessKeyView> list() const;
 
   // Any thread, no lock, no allocation. The caller holds what it got no longer than generation() stays the same.

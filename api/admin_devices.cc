@@ -6,26 +6,8 @@
 #include "api/admin_jobs.h"
 
 namespace watchword::api {
-namespace {
 
 namespace json = boost::json;
-
-std::string_view result_name(engine::Resynced::Kind kind) {
-  using Kind = engine::Resynced::Kind;
-  switch (kind) {
-    case Kind::accepted:
-      return "accepted";
-    case Kind::rejected:
-      return "rejected";
-    case Kind::replayed:
-      return "replayed";
-    case Kind::locked:
-      return "locked";
-  }
-  return "rejected";
-}
-
-}  // namespace
 
 std::optional<engine::Code> code_field(JsonFields& fields, std::string_view name) {
   const std::optional<engine::Code> code = engine::Code::parse(fields.text(name));
@@ -58,12 +40,13 @@ Response patch_device(const AdminCall& call) {
   if (!patch.name && !patch.enabled) {
     return problem(RequestFault{.field = {}, .detail = "Nothing to change: give \"name\", \"enabled\" or both."});
   }
-  const engine::Answer<engine::DeviceView> device = call.engine.registrar.patch(*call.user, call.device, patch, call.now);
+  const engine::Answer<engine::DeviceView> device =
+      call.engine.registrar.patch(*call.user, call.device, patch, call.request.origin, call.now);
   return device ? json_answer(200, device_object(*device)) : refused(device.error());
 }
 
 Response remove_device(const AdminCall& call) {
-  const auto removed = call.engine.registrar.remove(*call.user, call.device, call.now);
+  const auto removed = call.engine.registrar.remove(*call.user, call.device, call.request.origin, call.now);
   return removed ? empty_answer() : refused(removed.error());
 }
 
@@ -77,9 +60,9 @@ Response resync_device(const AdminCall& call) {
         RequestFault{.field = "code2", .detail = "Both codes must have the device's number of digits.", .status = 422});
   }
   const engine::Answer<engine::Resynced> resynced =
-      call.engine.registrar.resync(*call.user, call.device, *code1, *code2, call.now);
+      call.engine.registrar.resync(*call.user, call.device, *code1, *code2, call.request.origin, call.now);
   if (!resynced) return refused(resynced.error(), "code1");
-  json::object body{{"result", result_name(resynced->kind)}};
+  json::object body{{"result", to_string(resynced->kind)}};
   if (resynced->kind == engine::Resynced::Kind::accepted) {
     for (auto& field : device_object(resynced->device)) body.insert(field);
     body["drift_steps"] = resynced->drift_steps;

@@ -57,6 +57,9 @@ Response confirm_registration(const AdminCall& call);
 Response show_policy(const AdminCall& call);
 Response replace_policy(const AdminCall& call);
 
+// admin_audit.cc
+Response list_audit(const AdminCall& call);
+
 // admin_keys.cc
 Response list_keys(const AdminCall& call);
 Response create_key(const AdminCall& call);

@@ -58,7 +58,7 @@ Response create_key(const AdminCall& call) {
   const std::string name = fields.text("name");
   const Scopes scopes = scopes_field(fields);
   if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
-  const tl::expected<NewAccessKey, AccessKeys::Refusal> made = call.keys.create(name, scopes, call.now);
+  const tl::expected<NewAccessKey, AccessKeys::Refusal> made = call.keys.create(name, scopes, call.request.origin, call.now);
   if (!made) return key_refused(made.error());
   return json_answer(
       201,
@@ -66,7 +66,7 @@ Response create_key(const AdminCall& call) {
 }
 
 Response revoke_key(const AdminCall& call) {
-  const auto revoked = call.keys.revoke(call.key);
+  const auto revoked = call.keys.revoke(call.key, call.request.origin, call.now);
   return revoked ? empty_answer() : key_refused(revoked.error());
 }
 

@@ -47,8 +47,9 @@ constexpr std::string_view policy = "/v1/policy";
 constexpr std::string_view keys = "/v1/api-keys";
 constexpr std::string_view key = "/v1/api-keys/{key}";
 constexpr std::string_view backups = "/v1/backups";
+constexpr std::string_view audit = "/v1/audit";
 
-constexpr std::array<Route, 20> routes = {{
+constexpr std::array<Route, 21> routes = {{
     {Method::get, users, one_of(Scope::read), Takes::query, list_users},
     {Method::get, user, one_of(Scope::read), Takes::nothing, show_user},
     {Method::del, user, one_of(Scope::admin), Takes::nothing, remove_user},
@@ -70,6 +71,7 @@ constexpr std::array<Route, 20> routes = {{
     {Method::post, keys, one_of(Scope::admin), Takes::json, create_key},
     {Method::del, key, one_of(Scope::admin), Takes::nothing, revoke_key},
     {Method::post, backups, one_of(Scope::admin), Takes::nothing, make_backup},
+    {Method::get, audit, one_of(Scope::audit), Takes::query, list_audit},
 }};
 
 std::string_view method_names(Method method) {

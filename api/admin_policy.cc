@@ -41,11 +41,18 @@ Response replace_policy(const AdminCall& call) {
   if (!wanted) return problem(wanted.error());
   const std::lock_guard lock(call.policy_changes);
   const std::string& if_match = call.request.if_match;
-  if (!if_match.empty() && !matches(if_match, policy_etag(call.engine.policy.copy()))) {
+  const engine::Policy before = call.engine.policy.copy();
+  if (!if_match.empty() && !matches(if_match, policy_etag(before))) {
     return problem(412, "policy_changed", "Somebody has changed the policy since. Read it again, then decide.");
   }
   engine::Change change;
   change.put_documents.emplace_back(policy_document_name, policy_document(*wanted));
+  change.audit.push_back({.at = call.now,
+                          .origin = call.request.origin,
+                          .action = "policy.replace",
+                          .user = {},
+                          .device = {},
+                          .detail = R"({"old":)" + policy_document(before) + R"(,"new":)" + policy_document(*wanted) + "}"});
   if (call.engine.committer.commit(change) != engine::Outcome::durable) return refused(engine::Refusal::store_unavailable);
   call.engine.policy.replace(*wanted);
   return policy_answer(*wanted);

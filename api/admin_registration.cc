@@ -84,7 +84,8 @@ Response begin_registration(const AdminCall& call) {
   JsonFields fields(call.request.body);
   const engine::NewDevice wanted = new_device(fields);
   if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
-  const engine::Answer<engine::BegunRegistration> begun = call.engine.registrar.begin(*call.user, wanted, call.now);
+  const engine::Answer<engine::BegunRegistration> begun =
+      call.engine.registrar.begin(*call.user, wanted, call.request.origin, call.now);
   if (!begun) return refused(begun.error());
 
   const engine::DeviceView& device = begun->device;
@@ -116,7 +117,7 @@ Response confirm_registration(const AdminCall& call) {
   const std::optional<engine::Code> code = code_field(fields, "code");
   if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
   const engine::Answer<engine::Confirmation> confirmation =
-      call.engine.registrar.confirm(*call.user, call.device, *code, call.now);
+      call.engine.registrar.confirm(*call.user, call.device, *code, call.request.origin, call.now);
   if (!confirmation) return refused(confirmation.error());
   if (confirmation->accepted) {
     json::object body{{"result", "accepted"}};

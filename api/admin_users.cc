@@ -66,12 +66,12 @@ Response show_user(const AdminCall& call) {
 }
 
 Response remove_user(const AdminCall& call) {
-  const auto removed = call.engine.registrar.remove_user(*call.user, call.now);
+  const auto removed = call.engine.registrar.remove_user(*call.user, call.request.origin, call.now);
   return removed ? empty_answer() : refused(removed.error());
 }
 
 Response unlock_user(const AdminCall& call) {
-  const engine::Answer<engine::UserView> user = call.engine.registrar.unlock(*call.user, call.now);
+  const engine::Answer<engine::UserView> user = call.engine.registrar.unlock(*call.user, call.request.origin, call.now);
   return user ? json_answer(200, user_object(*user)) : refused(user.error());
 }
 

@@ -223,6 +223,14 @@ void Connection::answer_readiness(Exchange& exchange) {
   answer(exchange, {.body = R"({"status":"ready"})"});
 }
 
+engine::Origin Connection::origin_of(const Exchange& exchange, const RequestHead& head) const {
+  boost::system::error_code gone;
+  const auto peer = socket_.remote_endpoint(gone);
+  return {.actor = "key:" + engine::DeviceId{exchange.caller.id}.text(),
+          .address = gone ? std::string() : peer.address().to_string(),
+          .trace = std::string(head.trace)};
+}
+
 void Connection::manage(Exchange& exchange, const RequestHead& head, std::string_view body) {
   exchange.waits = true;
   pin();
@@ -233,7 +241,8 @@ void Connection::manage(Exchange& exchange, const RequestHead& head, std::string
                                              .content_type = std::string(head.content_type),
                                              .if_match = std::string(head.if_match),
                                              .body = std::string(body),
-                                             .caller = exchange.caller});
+                                             .caller = exchange.caller,
+                                             .origin = origin_of(exchange, head)});
   if (!taken) answer(exchange, overloaded());
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/access_keys.h"
+#include "engine/audit.h"
 
 namespace watchword::api {
 
@@ -20,6 +21,7 @@ struct Request {
   std::string if_match;      // empty if none
   std::string body;
   AccessKeys::Granted caller{};
+  engine::Origin origin;  // for the audit trail: key:<id>, the client's address, its trace id
 };
 
 struct Response {

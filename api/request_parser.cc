@@ -45,6 +45,30 @@ constexpr HeadFault bad(std::string_view detail) {
   return {400, "bad_http", detail};
 }
 
+constexpr std::size_t request_id_bytes_max = 128;
+
+bool plain_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= request_id_bytes_max &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+// W3C Trace Context section 3.2: version "-" trace-id "-" parent-id "-" flags, lower-case hexadecimal. Version ff and an id
+// of zeros are invalid; a later version may go on after the flags.
+std::string_view trace_id(std::string_view text) {
+  constexpr std::size_t bytes = 55;
+  const auto hex = [&](std::size_t at, std::size_t count) {
+    const std::string_view part = text.substr(at, count);
+    return std::all_of(part.begin(), part.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  };
+  if (text.size() < bytes || text[2] != '-' || text[35] != '-' || text[52] != '-') return {};
+  if (!hex(0, 2) || !hex(3, 32) || !hex(36, 16) || !hex(53, 2) || text.starts_with("ff")) return {};
+  if (text.size() > bytes && (text.starts_with("00") || text[bytes] != '-')) return {};
+  const std::string_view id = text.substr(3, 32), parent = text.substr(36, 16);
+  if (id.find_first_not_of('0') == std::string_view::npos || parent.find_first_not_of('0') == std::string_view::npos)
+    return {};
+  return id;
+}
+
 // Keeps views of the few fields that matter and refuses what is ambiguous.
 class HeadReader final : public http::basic_parser<true> {
  public:
@@ -68,7 +92,7 @@ class HeadReader final : public http::basic_parser<true> {
   }
   void on_response_impl(int, Text, int, Error&) override {}
 
-  void on_field_impl(http::field name, Text, Text text, Error& error) override {
+  void on_field_impl(http::field name, Text spelled, Text text, Error& error) override {
     const std::string_view value = view(text);
     if (++lines_ > header_lines_max) return refuse({431, "too_many_headers", "A request may have 64 header lines."}, error);
     switch (name) {
@@ -99,7 +123,16 @@ class HeadReader final : public http::basic_parser<true> {
         head_.expects_continue = !head_.http10;
         return;
       default:
-        return;
+        return read_trace(spelled, value);
+    }
+  }
+
+  // Names of a request, for those who look for it later. A malformed one is nobody's fault but its own: it is left out.
+  void read_trace(Text name, std::string_view value) {
+    if (iequals(name, "traceparent")) {
+      if (const std::string_view id = trace_id(value); !id.empty()) head_.trace = id;
+    } else if (iequals(name, "x-request-id") && head_.trace.empty() && plain_request_id(value)) {
+      head_.trace = value;
     }
   }
 

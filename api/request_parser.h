@@ -31,6 +31,7 @@ struct RequestHead {
   std::string_view authorization;
   std::string_view content_type;
   std::string_view if_match;
+  std::string_view trace;  // the trace id of a valid traceparent (W3C Trace Context), else a plain X-Request-Id, else empty
 
   bool has_body() const { return chunked || content_length > 0; }
 };

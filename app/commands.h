@@ -28,6 +28,10 @@ int run_export(const Config& config, const ExportOptions& options);
 int run_backup(const Config& config, const std::string& directory);
 // `backup` 0: the newest.
 int run_restore(const Config& config, const std::string& directory, std::uint32_t backup);
+// `head_file`: what run_audit_head printed once; empty: none.
+int run_audit_verify(const Config& config, const std::string& head_file);
+int run_audit_head(const Config& config);
+int run_audit_export(const Config& config);
 
 int run_key_create(const Config& config, const std::string& name, const std::vector<std::string>& scopes);
 int run_key_list(const Config& config);

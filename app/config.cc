@@ -281,6 +281,12 @@ void read_policy(const Reader& in, const toml::node& node, Config& config) {
   }
 }
 
+Keys audit_keys(const Reader& in, Config& config) {
+  return {{"retention_days", [&](const auto& node) {
+             config.store.audit_retention_days = in.number<std::uint32_t>("audit.retention_days", node, 0, 36500);
+           }}};
+}
+
 void read_log(const Reader& in, const toml::node& node, Config& config) {
   in.table("log", node, {{"level", [&](const auto& value) {
                             config.log.level = in.choice<std::string>(
@@ -321,6 +327,7 @@ Config parse_config(std::string_view text, const std::string& name) {
               {"engine", [&](const auto& node) { read_engine(in, node, config); }},
               {"server", [&](const auto& node) { in.table("server", node, server_keys(in, config)); }},
               {"log", [&](const auto& node) { read_log(in, node, config); }},
+              {"audit", [&](const auto& node) { in.table("audit", node, audit_keys(in, config)); }},
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});
   } catch (const toml::parse_error& fault) {
     throw ConfigError(name + ":" + std::to_string(fault.source().begin.line) + ": " + std::string(fault.description()));

@@ -11,6 +11,8 @@
 namespace watchword::app {
 namespace {
 
+const engine::Origin command_line{.actor = "cli", .address = {}, .trace = {}};
+
 // The store, opened for a short while, with what keys need.
 struct Office {
   explicit Office(const Config& config)
@@ -39,7 +41,7 @@ std::string explain(api::AccessKeys::Refusal refusal) {
 }
 
 api::NewAccessKey create_key(Office& office, const std::string& name, api::Scopes scopes) {
-  auto created = office.keys.create(name, scopes, engine::wall_now());
+  auto created = office.keys.create(name, scopes, command_line, engine::wall_now());
   if (!created) {
     const engine::StoreHealth health = office.store->health();
     throw std::runtime_error(explain(created.error()) + (health.writable ? "" : " (" + health.reason + ")"));
@@ -89,7 +91,7 @@ int run_key_list(const Config& config) {
 
 int run_key_revoke(const Config& config, const std::string& id) {
   Office office(config);
-  const auto revoked = office.keys.revoke(id);
+  const auto revoked = office.keys.revoke(id, command_line, engine::wall_now());
   if (!revoked) throw std::runtime_error(explain(revoked.error()));
   std::fprintf(stderr, "Revoked %s.\n", id.c_str());
   return 0;

@@ -25,6 +25,7 @@ struct Arguments {
   std::string key_id;
   std::string backup_dir;
   std::uint32_t backup_id = 0;
+  std::string audit_head_file;
 };
 
 struct LogScope {
@@ -112,6 +113,16 @@ int run(int argc, char** argv) {
   take_data_dir(revoke, arguments);
   revoke->add_option("ID", arguments.key_id, "The key's id, as listed")->required();
 
+  CLI::App* const audit = program.add_subcommand("audit", "Check and read the audit trail, while no server runs");
+  audit->require_subcommand(1);
+  CLI::App* const audit_verify = audit->add_subcommand("verify", "Check every entry against the one before it");
+  take_data_dir(audit_verify, arguments);
+  audit_verify->add_option("--head", arguments.audit_head_file, "File with what audit head printed: shows a cut end too");
+  CLI::App* const audit_head = audit->add_subcommand("head", "Print one line that stands for the trail; keep it elsewhere");
+  take_data_dir(audit_head, arguments);
+  CLI::App* const audit_export = audit->add_subcommand("export", "Write the trail as JSON lines, oldest first");
+  take_data_dir(audit_export, arguments);
+
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& asked) {
@@ -128,6 +139,9 @@ int run(int argc, char** argv) {
   if (export_command->parsed()) return app::run_export(config, arguments.export_options);
   if (backup->parsed()) return app::run_backup(config, arguments.backup_dir);
   if (restore->parsed()) return app::run_restore(config, arguments.backup_dir, arguments.backup_id);
+  if (audit_verify->parsed()) return app::run_audit_verify(config, arguments.audit_head_file);
+  if (audit_head->parsed()) return app::run_audit_head(config);
+  if (audit_export->parsed()) return app::run_audit_export(config);
   if (create->parsed()) return app::run_key_create(config, arguments.key_name, arguments.key_scopes);
   if (list->parsed()) return app::run_key_list(config);
   return app::run_key_revoke(config, arguments.key_id);

@@ -20,6 +20,7 @@ class DiscardingStore : public engine::Store {
   engine::UserNumber allocate_number(std::string_view) override { return {++numbers_}; }
   std::optional<std::string> document(std::string_view) override { return std::nullopt; }
   std::vector<std::pair<std::string, std::string>> documents(std::string_view) override { return {}; }
+  engine::AuditPage audit(const engine::AuditQuery&) override { return {}; }
   const engine::SecretBytes& hash_key() const override { return hash_key_; }
   engine::StoreHealth health() const override { return {}; }
   bool writable() const noexcept override { return true; }

@@ -123,6 +123,16 @@ std::string_view to_string(Refusal refusal) {
   return "unknown";
 }
 
+AuditEntry Registrar::entry(std::string_view action, std::string_view user, DeviceId device, std::string detail,
+                            const Origin& origin, UnixMillis now) {
+  return {.at = now,
+          .origin = origin,
+          .action = std::string(action),
+          .user = std::string(user),
+          .device = device.value == 0 ? std::string() : device.text(),
+          .detail = std::move(detail)};
+}
+
 Registrar::Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel)
     : store_(store), committer_(committer), directory_(directory), policy_(policy), kernel_(kernel) {}
 
@@ -218,7 +228,8 @@ UserView Registrar::view(const LoadedUser& user, UnixMillis now) {
   return view;
 }
 
-Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice& wanted, UnixMillis now) {
+Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice& wanted, const Origin& origin,
+                                           UnixMillis now) {
   const Policy policy = policy_.copy();
   const OtpParameters parameters = parameters_of(wanted, policy);
   if (!valid(parameters)) return tl::unexpected(Refusal::bad_parameters);
@@ -255,7 +266,10 @@ Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice
   device.secret = wanted.secret ? *wanted.secret : SecretBytes::random(made_secret_bytes(parameters.algorithm));
   user->record.devices.push_back(device);
   user->replay.emplace_back();
-  if (write(*user, {}) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  Change change;
+  change.audit.push_back(
+      entry("device.begin", name.text(), device.id, R"({"name":)" + json_quoted(device.name) + "}", origin, now));
+  if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   return BegunRegistration{.device = view(*user, user->record.devices.size() - 1, now),
                            .secret = device.secret,
                            .otpauth_uri = uri_of(name.text(), device, policy.issuer)};
@@ -292,7 +306,8 @@ Answer<UserView> Registrar::get(const UserName& name, UnixMillis now) {
   return view(*user, now);
 }
 
-Answer<DeviceView> Registrar::patch(const UserName& name, DeviceId id, const DevicePatch& patch, UnixMillis now) {
+Answer<DeviceView> Registrar::patch(const UserName& name, DeviceId id, const DevicePatch& patch, const Origin& origin,
+                                    UnixMillis now) {
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   const Answer<std::size_t> at = position(user, id);
@@ -301,13 +316,23 @@ Answer<DeviceView> Registrar::patch(const UserName& name, DeviceId id, const Dev
   if (expired(device, now)) return tl::unexpected(Refusal::expired);
   if (patch.enabled && device.status != DeviceStatus::active) return tl::unexpected(Refusal::not_active);
   if (patch.name && name_in_use(user->record, *patch.name, id, now)) return tl::unexpected(Refusal::name_taken);
+  Change change;
+  if (patch.name && device.name != *patch.name) {
+    change.audit.push_back(entry("device.rename", name.text(), id,
+                                 R"({"old":)" + json_quoted(device.name) + R"(,"new":)" + json_quoted(*patch.name) + "}",
+                                 origin, now));
+  }
+  if (patch.enabled && device.enabled != *patch.enabled) {
+    change.audit.push_back(entry(*patch.enabled ? "device.enable" : "device.disable", name.text(), id, {}, origin, now));
+  }
+  if (change.audit.empty()) return view(*user, *at, now);
   if (patch.name) device.name = *patch.name;
   if (patch.enabled) device.enabled = *patch.enabled;
-  if (write(*user, {}) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   return view(*user, *at, now);
 }
 
-Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, UnixMillis now) {
+Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, const Origin& origin, UnixMillis now) {
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   const Answer<std::size_t> at = position(user, id);
@@ -318,13 +343,15 @@ Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, Unix
   const DeviceRecord& device = before.record.devices[*at];
   Change change = retirement(device, user->replay[*at], now);
   change.erase_cells.push_back({user->record.number, device.slot});
+  change.audit.push_back(
+      entry("device.remove", name.text(), id, R"({"name":)" + json_quoted(device.name) + "}", origin, now));
   drop(*user, *at);
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   put_back.dismiss();
   return std::monostate{};
 }
 
-Answer<std::monostate> Registrar::remove_user(const UserName& name, UnixMillis now) {
+Answer<std::monostate> Registrar::remove_user(const UserName& name, const Origin& origin, UnixMillis now) {
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   if (!user) return tl::unexpected(Refusal::user_not_found);
@@ -340,6 +367,8 @@ Answer<std::monostate> Registrar::remove_user(const UserName& name, UnixMillis n
   for (const auto& [kept, text] : change.put_documents) std::erase(change.erase_documents, kept);
   change.erase_documents.push_back(RecoverySet::document_name(user->record.number.value));
   change.erase_users.emplace_back(name.text(), user->record.number);
+  change.audit.push_back(entry("user.remove", name.text(), {},
+                               R"({"devices":)" + std::to_string(user->record.devices.size()) + "}", origin, now));
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   put_back.dismiss();
   return std::monostate{};

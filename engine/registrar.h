@@ -1,5 +1,6 @@
 // People and their devices, at leisure: every call may block on the store and belongs on a worker thread. Two calls about
-// one user never interleave; two about different users hardly ever wait for each other.
+// one user never interleave; two about different users hardly ever wait for each other. Every changing call says whose doing
+// it is, and leaves an entry in the audit trail in the same write.
 #pragma once
 
 #include <array>
@@ -15,6 +16,7 @@
 
 #include <tl/expected.hpp>
 
+#include "engine/audit.h"
 #include "engine/committer.h"
 #include "engine/directory.h"
 #include "engine/otp.h"
@@ -108,6 +110,8 @@ struct Resynced {
   DeviceView device;
 };
 
+std::string_view to_string(Resynced::Kind kind);
+
 struct DevicePatch {
   std::optional<std::string> name;  // valid_device_name()
   std::optional<bool> enabled;
@@ -126,16 +130,17 @@ class Registrar {
  public:
   Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel);
 
-  Answer<BegunRegistration> begin(const UserName& user, const NewDevice& device, UnixMillis now);
+  Answer<BegunRegistration> begin(const UserName& user, const NewDevice& device, const Origin& origin, UnixMillis now);
   // The URI again, for the picture, while the device is pending. The only other way to a secret.
   Answer<std::string> pending_uri(const UserName& user, DeviceId id, UnixMillis now);
-  Answer<Confirmation> confirm(const UserName& user, DeviceId id, Code code, UnixMillis now);
+  Answer<Confirmation> confirm(const UserName& user, DeviceId id, Code code, const Origin& origin, UnixMillis now);
   Answer<UserView> get(const UserName& user, UnixMillis now);
-  Answer<DeviceView> patch(const UserName& user, DeviceId id, const DevicePatch& patch, UnixMillis now);
-  Answer<std::monostate> remove(const UserName& user, DeviceId id, UnixMillis now);
-  Answer<std::monostate> remove_user(const UserName& user, UnixMillis now);
-  Answer<UserView> unlock(const UserName& user, UnixMillis now);
-  Answer<Resynced> resync(const UserName& user, DeviceId id, Code code1, Code code2, UnixMillis now);
+  Answer<DeviceView> patch(const UserName& user, DeviceId id, const DevicePatch& patch, const Origin& origin,
+                           UnixMillis now);
+  Answer<std::monostate> remove(const UserName& user, DeviceId id, const Origin& origin, UnixMillis now);
+  Answer<std::monostate> remove_user(const UserName& user, const Origin& origin, UnixMillis now);
+  Answer<UserView> unlock(const UserName& user, const Origin& origin, UnixMillis now);
+  Answer<Resynced> resync(const UserName& user, DeviceId id, Code code1, Code code2, const Origin& origin, UnixMillis now);
 
   // registrar_recovery.cc. Both compute slow hashes: on the pool for that, and on no thread that a verification waits for.
   // A new set of ten, shown once; the one before is void.
@@ -157,6 +162,8 @@ class Registrar {
   std::unique_lock<std::mutex> lock(std::string_view user);
   std::optional<LoadedUser> find(std::string_view user);
   Outcome write(LoadedUser& user, Change change);
+  static AuditEntry entry(std::string_view action, std::string_view user, DeviceId device, std::string detail,
+                          const Origin& origin, UnixMillis now);
   DeviceView view(const LoadedUser& user, std::size_t device, UnixMillis now);
   UserView view(const LoadedUser& user, UnixMillis now);
   void freshen(LoadedUser& user);
@@ -164,7 +171,8 @@ class Registrar {
   template <class Step>
   std::optional<CellValue> change_throttle_cell(const LoadedUser& user, Step step);
   bool write_throttle(const LoadedUser& user, const CellValue& value, Change change = {});
-  Answer<Confirmation> refuse_confirmation(LoadedUser& user, std::size_t at, Code code, UnixMillis now);
+  Answer<Confirmation> refuse_confirmation(LoadedUser& user, std::size_t at, Code code, const Origin& origin,
+                                           UnixMillis now);
   void publish(const LoadedUser& user) noexcept;
   void withdraw(LoadedUser& user);
   Change retirement(const DeviceRecord& device, const CellValue& last, UnixMillis now);

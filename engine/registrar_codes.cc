@@ -65,7 +65,7 @@ std::int64_t Registrar::retired_step(const DeviceRecord& device, UnixMillis now)
   return text ? RetiredSecret::parse(*text).step_to_respect(now) : -1;
 }
 
-Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code code, UnixMillis now) {
+Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code code, const Origin& origin, UnixMillis now) {
   const Policy policy = policy_.copy();
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
@@ -94,7 +94,7 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
   // A device that was shown after the fence has a secret that no lost confirmation can have used.
   const bool before_fence = device.created_at_s <= fence().seconds();
   const std::int64_t fenced = before_fence ? fenced_step(fence(), device.parameters.period_s, policy) : -1;
-  if (match < 0 || match <= std::max(retired_step(device, now), fenced)) return refuse_confirmation(*user, at, code, now);
+  if (match < 0 || match <= std::max(retired_step(device, now), fenced)) return refuse_confirmation(*user, at, code, origin, now);
 
   // Who registers types slowly: nothing is learned of the clock yet.
   const ReplayWord word = ReplayWord::make(match, 0);
@@ -107,11 +107,14 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
   Change change;
   // The code that confirmed is used up in the same write that makes the device.
   change.cells.push_back({{user->record.number, device.slot}, user->replay[at]});
+  change.audit.push_back(entry("device.confirm", name.text(), id,
+                               R"({"result":"accepted","name":)" + json_quoted(device.name) + "}", origin, now));
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   return Confirmation{.accepted = true, .clock_offset_s = std::nullopt, .device = view(*user, at, now)};
 }
 
-Answer<Confirmation> Registrar::refuse_confirmation(LoadedUser& user, std::size_t at, Code code, UnixMillis now) {
+Answer<Confirmation> Registrar::refuse_confirmation(LoadedUser& user, std::size_t at, Code code, const Origin& origin,
+                                                    UnixMillis now) {
   DeviceRecord& device = user.record.devices[at];
   ++device.failed_confirmations;
   const std::int64_t period_s = device.parameters.period_s;
@@ -126,7 +129,9 @@ Answer<Confirmation> Registrar::refuse_confirmation(LoadedUser& user, std::size_
     if (!offset_s || std::abs(offset * period_s) < std::abs(*offset_s)) offset_s = offset * period_s;
   }
   Confirmation refused{.accepted = false, .clock_offset_s = offset_s, .device = view(user, at, now)};
-  if (write(user, {}) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  Change change;
+  change.audit.push_back(entry("device.confirm", user.record.user, device.id, R"({"result":"rejected"})", origin, now));
+  if (write(user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   return refused;
 }
 
@@ -152,7 +157,21 @@ std::optional<ThrottleWord> change_throttle(Directory& directory, std::string_vi
 
 }  // namespace
 
-Answer<UserView> Registrar::unlock(const UserName& name, UnixMillis now) {
+std::string_view to_string(Resynced::Kind kind) {
+  switch (kind) {
+    case Resynced::Kind::accepted:
+      return "accepted";
+    case Resynced::Kind::rejected:
+      return "rejected";
+    case Resynced::Kind::replayed:
+      return "replayed";
+    case Resynced::Kind::locked:
+      return "locked";
+  }
+  return "rejected";
+}
+
+Answer<UserView> Registrar::unlock(const UserName& name, const Origin& origin, UnixMillis now) {
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   if (!user) return tl::unexpected(Refusal::user_not_found);
@@ -163,11 +182,13 @@ Answer<UserView> Registrar::unlock(const UserName& name, UnixMillis now) {
   user->throttle = {word->bits, 0};
   Change change;
   change.cells.push_back({{user->record.number, throttle_slot}, user->throttle});
+  change.audit.push_back(entry("user.unlock", name.text(), {}, {}, origin, now));
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   return view(*user, now);
 }
 
-Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1, Code code2, UnixMillis now) {
+Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1, Code code2, const Origin& origin,
+                                   UnixMillis now) {
   const Policy policy = policy_.copy();
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
@@ -236,6 +257,8 @@ Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1
                }).value_or(throttle);
   }
   change.cells.push_back({{user->record.number, throttle_slot}, {throttle.bits, 0}});
+  change.audit.push_back(entry("device.resync", name.text(), id,
+                               R"({"result":")" + std::string(to_string(answer.kind)) + R"("})", origin, now));
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   if (const auto lock = locked(throttle, now, policy.lockout)) answer.retry_after_s = lock->retry_after_s;
   answer.device = view(*user, at, now);

@@ -18,6 +18,8 @@
 
 #include <tl/expected.hpp>
 
+#include "engine/audit.h"
+#include "engine/audit_query.h"
 #include "engine/types.h"
 
 namespace watchword::engine {
@@ -88,6 +90,7 @@ struct Change {
   std::vector<CellKey> erase_cells;
   std::vector<std::pair<std::string, std::string>> put_documents;  // small named rows: API keys, policy
   std::vector<std::string> erase_documents;
+  std::vector<AuditEntry> audit;  // what the trail says about it
 };
 
 enum class Outcome : std::uint8_t {
@@ -140,6 +143,9 @@ class Store {
 
   virtual std::optional<std::string> document(std::string_view name) = 0;
   virtual std::vector<std::pair<std::string, std::string>> documents(std::string_view prefix) = 0;
+
+  // The audit trail, newest first. Any thread. Throws StoreError.
+  virtual AuditPage audit(const AuditQuery& query) = 0;
 
   // 32 bytes, the same for the life of the data directory: keys receipts and fingerprints.
   virtual const SecretBytes& hash_key() const = 0;

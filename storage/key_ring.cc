@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint32_t data_key_version = 1;
 constexpr std::string_view data_key_name = "watchword key data 1";
 constexpr std::string_view hash_key_name = "watchword key hash";
+constexpr std::string_view audit_key_name = "watchword key audit";
 
 std::string to_hex(const engine::SecretBytes& bytes) {
   std::string text;
@@ -92,12 +93,14 @@ engine::SecretBytes read_master_key(const std::filesystem::path& file) {
 
 SealedKeys KeyRing::make(const engine::SecretBytes& master_key) {
   return {.data_key = aead_seal(master_key, data_key_name, engine::SecretBytes::random(aead_key_bytes).bytes()),
-          .hash_key = aead_seal(master_key, hash_key_name, engine::SecretBytes::random(aead_key_bytes).bytes())};
+          .hash_key = aead_seal(master_key, hash_key_name, engine::SecretBytes::random(aead_key_bytes).bytes()),
+          .audit_key = aead_seal(master_key, audit_key_name, engine::SecretBytes::random(aead_key_bytes).bytes())};
 }
 
 KeyRing::KeyRing(const engine::SecretBytes& master_key, const SealedKeys& keys)
     : data_key_(open_key(master_key, data_key_name, keys.data_key)),
-      hash_key_(open_key(master_key, hash_key_name, keys.hash_key)) {}
+      hash_key_(open_key(master_key, hash_key_name, keys.hash_key)),
+      audit_key_(open_key(master_key, audit_key_name, keys.audit_key)) {}
 
 std::string KeyRing::seal(std::string_view user, engine::DeviceId device, const engine::SecretBytes& secret) const {
   std::string sealed;

@@ -23,6 +23,7 @@ engine::SecretBytes read_master_key(const std::filesystem::path& file);
 struct SealedKeys {
   std::string data_key;
   std::string hash_key;
+  std::string audit_key;
 };
 
 class KeyRing {
@@ -35,10 +36,13 @@ class KeyRing {
   // nullopt: not sealed for this user and device under a key of this ring.
   std::optional<engine::SecretBytes> open(std::string_view user, engine::DeviceId device, std::string_view sealed) const;
   const engine::SecretBytes& hash_key() const { return hash_key_; }
+  // Of the audit trail's chain.
+  const engine::SecretBytes& audit_key() const { return audit_key_; }
 
  private:
   engine::SecretBytes data_key_;
   engine::SecretBytes hash_key_;
+  engine::SecretBytes audit_key_;
 };
 
 }  // namespace watchword::storage

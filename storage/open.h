@@ -27,9 +27,10 @@ struct RocksStoreOptions {
   std::size_t memtable_bytes_max = 128u << 20;  // all column families together
   std::size_t block_cache_bytes = 256u << 20;
   std::uint64_t wal_bytes_max = 128ull << 20;
-  std::size_t unfolded_cells_max = 200000;  // journal cells that start a fold
-  std::uint32_t fold_interval_ms = 10000;   // and the age that does
-  std::filesystem::path backup_dir;         // where Store::back_up() goes; empty: nowhere
+  std::size_t unfolded_cells_max = 200000;   // journal cells that start a fold
+  std::uint32_t fold_interval_ms = 10000;    // and the age that does
+  std::uint32_t audit_retention_days = 400;  // 0: entries of the audit trail are kept for ever
+  std::filesystem::path backup_dir;          // where Store::back_up() goes; empty: nowhere
   std::uint32_t backups_kept = 7;
   std::uint64_t backup_bytes_per_s_max = 64ull << 20;  // so that verification keeps its share of the disk; 0: no limit
   std::function<void(const std::string&)> warn;        // what RocksDB has to say, for the log; any thread. None: dropped

@@ -33,8 +33,23 @@ void RocksStore::run_folds() {
     if (failed_ || disk_low_) continue;
     if (!fold_due_ && now - last < std::chrono::milliseconds(options_.fold_interval_ms)) continue;
     fold();
+    retire_audit();
     fold_due_ = false;
     last = std::chrono::steady_clock::now();
+  }
+}
+
+// A bounded piece a fold, so that a shorter retention does not stop the folds for an hour. Only what the clock says is too
+// old goes, so a crash in between leaves more, never less.
+void RocksStore::retire_audit() {
+  constexpr std::size_t entries_per_fold_max = 10000;
+  constexpr std::int64_t day_ms = 86'400'000;
+  if (options_.audit_retention_days == 0 || failed_) return;
+  try {
+    const std::int64_t kept_ms = static_cast<std::int64_t>(options_.audit_retention_days) * day_ms;
+    audit_.retire({engine::wall_now().value - kept_ms}, entries_per_fold_max);
+  } catch (const std::exception& fault) {
+    fail_for_good(fault.what());
   }
 }
 

@@ -48,7 +48,7 @@ class Warnings : public rocksdb::Logger {
 rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool create) {
   rocksdb::DBOptions db;
   db.create_if_missing = create;
-  db.create_missing_column_families = create;
+  db.create_missing_column_families = true;  // an older store has not all of them yet
   db.error_if_exists = create;
   db.paranoid_checks = true;
   db.track_and_verify_wals_in_manifest = true;  // a log file that is gone must stop the start, not roll steps back
@@ -95,7 +95,7 @@ rocksdb::ColumnFamilyOptions family_options(const RocksStoreOptions& options, co
   if (rows) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   family.write_buffer_size = options.memtable_bytes_max / 2;
-  family.arena_block_size = 128 * 1024;  // there are 34 families
+  family.arena_block_size = 128 * 1024;  // there are 36 families
   family.compression = rocksdb::kLZ4Compression;
   return family;
 }
@@ -138,6 +138,8 @@ Database open_database(const RocksStoreOptions& options, bool create) {
     families.emplace_back(shard_name("state", i), family_options(options, cache, true));
     families.back().options.merge_operator = std::make_shared<LaterCell>();
   }
+  families.emplace_back("audit", family_options(options, cache, true));
+  families.emplace_back("audit.index", family_options(options, cache, false));
   Database database;
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status =
@@ -150,6 +152,8 @@ Database open_database(const RocksStoreOptions& options, bool create) {
     database.registrations[i] = database.all[2 + i];
     database.state[i] = database.all[2 + shard_count + i];
   }
+  database.audit = database.all[2 + 2 * shard_count];
+  database.audit_index = database.all[3 + 2 * shard_count];
   return database;
 }
 
@@ -168,6 +172,7 @@ void init_data_dir(const RocksStoreOptions& options) {
   rocksdb::WriteBatch batch;
   batch.Put(database.documents, "key/data", keys.data_key);
   batch.Put(database.documents, "key/hash", keys.hash_key);
+  batch.Put(database.documents, "key/audit", keys.audit_key);
   rocksdb::WriteOptions durable;
   durable.sync = true;
   const rocksdb::Status status = database.db->Write(durable, &batch);
@@ -175,7 +180,7 @@ void init_data_dir(const RocksStoreOptions& options) {
   finish_data_dir(options);
 }
 
-std::unique_ptr<engine::Store> open_rocks_store(const RocksStoreOptions& options) {
+OpenedDatabase open_existing(const RocksStoreOptions& options) {
   if (!std::filesystem::exists(format_file(options))) {
     throw OpenError("there is no store in " + options.data_dir.string() + "; run: watchword init --data-dir " +
                     options.data_dir.string());
@@ -194,8 +199,23 @@ std::unique_ptr<engine::Store> open_rocks_store(const RocksStoreOptions& options
     const rocksdb::Status status = database.db->Get({}, database.documents, name, out);
     if (!status.ok()) throw OpenError("the store has no keys: " + status.ToString());
   }
+  const rocksdb::Status audit_key = database.db->Get({}, database.documents, "key/audit", &sealed.audit_key);
+  if (!audit_key.ok() && !audit_key.IsNotFound()) throw OpenError("the store has no keys: " + audit_key.ToString());
+  if (audit_key.IsNotFound()) {
+    // A store from before there was a trail.
+    sealed.audit_key = KeyRing::make(master_key).audit_key;
+    rocksdb::WriteOptions durable;
+    durable.sync = true;
+    const rocksdb::Status status = database.db->Put(durable, database.documents, "key/audit", sealed.audit_key);
+    if (!status.ok()) throw OpenError("cannot write the key of the audit trail: " + status.ToString());
+  }
   KeyRing keys(master_key, sealed);
-  return std::make_unique<RocksStore>(std::move(lock), std::move(database), std::move(keys), options);
+  return {.lock = std::move(lock), .database = std::move(database), .keys = std::move(keys)};
+}
+
+std::unique_ptr<engine::Store> open_rocks_store(const RocksStoreOptions& options) {
+  OpenedDatabase opened = open_existing(options);
+  return std::make_unique<RocksStore>(std::move(opened.lock), std::move(opened.database), std::move(opened.keys), options);
 }
 
 }  // namespace watchword::storage

@@ -46,6 +46,7 @@ RocksStore::RocksStore(std::unique_ptr<DirectoryLock> lock, Database database, K
       lock_(std::move(lock)),
       database_(std::move(database)),
       keys_(std::move(keys)),
+      audit_(*database_.db, database_.documents, database_.audit, database_.audit_index, keys_.audit_key()),
       fence_(read_fence(options.data_dir)) {
   if (const auto number = get(database_, database_.documents, next_number_key)) next_number_ = decode_u64(*number);
   recover_journal();
@@ -110,6 +111,7 @@ bool RocksStore::write_group(std::span<const engine::CellWrite> cells, std::span
     fail_for_good(status.ToString());
     return false;
   }
+  audit_.written();
   ++next_block_;
   remember(cells, changes);
   return true;
@@ -129,6 +131,7 @@ void RocksStore::put_change(rocksdb::WriteBatch& batch, const engine::Change& ch
   for (const std::string& name : change.erase_documents) {
     batch.Delete(database_.documents, std::string(document_prefix) + name);
   }
+  for (const engine::AuditEntry& entry : change.audit) audit_.append(batch, entry);
 }
 
 void RocksStore::put_rows(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users) {

@@ -22,6 +22,7 @@
 #include "storage/files.h"
 #include "storage/key_ring.h"
 #include "storage/open.h"
+#include "storage/rocksdb/audit_chain.h"
 #include "storage/rocksdb/format.h"
 #include "storage/rocksdb/overlay.h"
 
@@ -34,6 +35,8 @@ struct Database {
   rocksdb::ColumnFamilyHandle* journal = nullptr;
   std::array<rocksdb::ColumnFamilyHandle*, shard_count> registrations{};
   std::array<rocksdb::ColumnFamilyHandle*, shard_count> state{};
+  rocksdb::ColumnFamilyHandle* audit = nullptr;
+  rocksdb::ColumnFamilyHandle* audit_index = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> all;
 
   Database() = default;
@@ -49,6 +52,14 @@ std::filesystem::path master_key_file(const RocksStoreOptions& options);
 void make_private_directory(const std::filesystem::path& path);  // throws OpenError
 // The last step of making one: from here on there is a store.
 void finish_data_dir(const RocksStoreOptions& options);
+// A data directory that this process alone has, with its keys opened.
+struct OpenedDatabase {
+  std::unique_ptr<DirectoryLock> lock;  // first in, last out
+  Database database;
+  KeyRing keys;
+};
+// Throws OpenError, as open_rocks_store() does.
+OpenedDatabase open_existing(const RocksStoreOptions& options);
 
 class RocksStore : public engine::Store {
  public:
@@ -63,6 +74,7 @@ class RocksStore : public engine::Store {
   engine::UserNumber allocate_number(std::string_view user) override;
   std::optional<std::string> document(std::string_view name) override;
   std::vector<std::pair<std::string, std::string>> documents(std::string_view prefix) override;
+  engine::AuditPage audit(const engine::AuditQuery& query) override { return audit_.query(query); }
   const engine::SecretBytes& hash_key() const override { return keys_.hash_key(); }
   engine::StoreHealth health() const override;
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
@@ -84,6 +96,7 @@ class RocksStore : public engine::Store {
 
   void run_folds();
   void fold();
+  void retire_audit();
   void write_state(const Overlay& cells);
 
   void fail_for_good(const std::string& reason) noexcept;
@@ -94,6 +107,7 @@ class RocksStore : public engine::Store {
   std::unique_ptr<DirectoryLock> lock_;  // first in, last out
   Database database_;
   const KeyRing keys_;
+  AuditChain audit_;
   const engine::UnixMillis fence_;
   std::mutex backup_mutex_;
   std::atomic<std::uint64_t> next_number_{1};

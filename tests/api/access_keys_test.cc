@@ -12,6 +12,7 @@ namespace watchword::api {
 namespace {
 
 constexpr engine::UnixMillis now{1'795'528'800'000};
+const engine::Origin tester{.actor = "key:0000000000000001", .address = "192.0.2.7", .trace = {}};
 constexpr Scopes admin = static_cast<Scopes>(Scope::admin);
 constexpr Scopes verify = static_cast<Scopes>(Scope::verify);
 
@@ -24,7 +25,7 @@ class AccessKeysTest : public testing::Test {
 };
 
 TEST_F(AccessKeysTest, GrantsAKeyItsScopesAndNothingToOthers) {
-  const NewAccessKey made = *keys.create("sign-in page", verify, now);
+  const NewAccessKey made = *keys.create("sign-in page", verify, tester, now);
   const auto granted = keys.authenticate(made.key);
   ASSERT_TRUE(granted.has_value());
   EXPECT_EQ(granted->scopes, verify);
@@ -38,14 +39,14 @@ TEST_F(AccessKeysTest, GrantsAKeyItsScopesAndNothingToOthers) {
 }
 
 TEST_F(AccessKeysTest, MakesKeysOfTheDocumentedShape) {
-  const NewAccessKey made = *keys.create("k", verify, now);
+  const NewAccessKey made = *keys.create("k", verify, tester, now);
   ASSERT_EQ(made.key.size(), 63u);
   EXPECT_EQ(made.key.substr(0, 20), "ww_" + made.view.id + "_");
   EXPECT_EQ(made.view.created_at_s, now.seconds());
 }
 
 TEST_F(AccessKeysTest, StoresNoKeyAndKnowsItsKeysAfterAReopening) {
-  const NewAccessKey made = *keys.create("Zoë's “console”", admin | verify, now);
+  const NewAccessKey made = *keys.create("Zoë's “console”", admin | verify, tester, now);
   for (const auto& [name, text] : scratch.store().documents("api-key/")) {
     EXPECT_EQ(text.find(made.key.substr(20)), std::string::npos);
   }
@@ -57,35 +58,35 @@ TEST_F(AccessKeysTest, StoresNoKeyAndKnowsItsKeysAfterAReopening) {
 }
 
 TEST_F(AccessKeysTest, RefusesARevokedKeyFromTheNextRequestOn) {
-  const NewAccessKey made = *keys.create("k", verify, now);
+  const NewAccessKey made = *keys.create("k", verify, tester, now);
   const std::uint64_t before = keys.generation();
-  ASSERT_TRUE(keys.revoke(made.view.id).has_value());
+  ASSERT_TRUE(keys.revoke(made.view.id, tester, now).has_value());
   EXPECT_FALSE(keys.authenticate(made.key).has_value());
   EXPECT_NE(keys.generation(), before);
   EXPECT_FALSE(AccessKeys(scratch.store(), committer).authenticate(made.key).has_value());
-  EXPECT_EQ(keys.revoke(made.view.id).error(), AccessKeys::Refusal::not_found);
+  EXPECT_EQ(keys.revoke(made.view.id, tester, now).error(), AccessKeys::Refusal::not_found);
 }
 
 TEST_F(AccessKeysTest, KeepsTheLastAdminKey) {
-  const NewAccessKey first = *keys.create("a", admin, now);
-  const NewAccessKey second = *keys.create("b", admin, now);
-  EXPECT_TRUE(keys.revoke(first.view.id).has_value());
-  EXPECT_EQ(keys.revoke(second.view.id).error(), AccessKeys::Refusal::last_admin);
+  const NewAccessKey first = *keys.create("a", admin, tester, now);
+  const NewAccessKey second = *keys.create("b", admin, tester, now);
+  EXPECT_TRUE(keys.revoke(first.view.id, tester, now).has_value());
+  EXPECT_EQ(keys.revoke(second.view.id, tester, now).error(), AccessKeys::Refusal::last_admin);
   EXPECT_TRUE(keys.authenticate(second.key).has_value());
 }
 
 TEST_F(AccessKeysTest, RefusesNamesThatCannotBeShownAndKeysForNothing) {
-  EXPECT_EQ(keys.create("", verify, now).error(), AccessKeys::Refusal::bad_name);
-  EXPECT_EQ(keys.create("a\nb", verify, now).error(), AccessKeys::Refusal::bad_name);
-  EXPECT_EQ(keys.create("\xff", verify, now).error(), AccessKeys::Refusal::bad_name);
-  EXPECT_EQ(keys.create(std::string(65, 'n'), verify, now).error(), AccessKeys::Refusal::bad_name);
-  EXPECT_TRUE(keys.create(std::string(64, 'n'), verify, now).has_value());
-  EXPECT_EQ(keys.create("k", 0, now).error(), AccessKeys::Refusal::no_scopes);
-  EXPECT_EQ(keys.create("k", 64, now).error(), AccessKeys::Refusal::no_scopes);
+  EXPECT_EQ(keys.create("", verify, tester, now).error(), AccessKeys::Refusal::bad_name);
+  EXPECT_EQ(keys.create("a\nb", verify, tester, now).error(), AccessKeys::Refusal::bad_name);
+  EXPECT_EQ(keys.create("\xff", verify, tester, now).error(), AccessKeys::Refusal::bad_name);
+  EXPECT_EQ(keys.create(std::string(65, 'n'), verify, tester, now).error(), AccessKeys::Refusal::bad_name);
+  EXPECT_TRUE(keys.create(std::string(64, 'n'), verify, tester, now).has_value());
+  EXPECT_EQ(keys.create("k", 0, tester, now).error(), AccessKeys::Refusal::no_scopes);
+  EXPECT_EQ(keys.create("k", 64, tester, now).error(), AccessKeys::Refusal::no_scopes);
 }
 
 TEST_F(AccessKeysTest, AnswersReadersWhileKeysComeAndGo) {
-  const NewAccessKey constant = *keys.create("constant", verify, now);
+  const NewAccessKey constant = *keys.create("constant", verify, tester, now);
   std::atomic<bool> done{false};
   std::atomic<unsigned> refused{0};
   std::vector<std::thread> readers;
@@ -96,9 +97,9 @@ TEST_F(AccessKeysTest, AnswersReadersWhileKeysComeAndGo) {
     });
   }
   for (int i = 0; i < 50; ++i) {
-    const NewAccessKey passing = *keys.create("passing", verify, now);
+    const NewAccessKey passing = *keys.create("passing", verify, tester, now);
     EXPECT_TRUE(keys.authenticate(passing.key).has_value());
-    EXPECT_TRUE(keys.revoke(passing.view.id).has_value());
+    EXPECT_TRUE(keys.revoke(passing.view.id, tester, now).has_value());
   }
   done = true;
   for (std::thread& reader : readers) reader.join();

@@ -22,6 +22,28 @@ void expect_bad(std::string_view lines) {
   EXPECT_EQ(refusal_of(request_with(lines)), 400U) << lines;
 }
 
+TEST(RequestParser, FindsTheTraceOfARequestAndLeavesMalformedOnesOut) {
+  const auto trace_of = [](std::string_view lines) {
+    const std::string text = request_with(lines);
+    return std::string(head_of(text)->trace);
+  };
+  const std::string id = "0af7651916cd43dd8448eb211c80319c";
+  const std::string good = "traceparent: 00-" + id + "-b7ad6b7169203331-01\r\n";
+  EXPECT_EQ(trace_of(good), id);
+  EXPECT_EQ(trace_of("X-Request-Id: abc-1\r\n" + good), id);
+  EXPECT_EQ(trace_of(good + "X-Request-Id: abc-1\r\n"), id);
+  EXPECT_EQ(trace_of("X-Request-Id: abc-1\r\n"), "abc-1");
+  EXPECT_EQ(trace_of("X-Request-Id: " + std::string(129, 'a') + "\r\n"), "");
+  EXPECT_EQ(trace_of("X-Request-Id: a b\r\n"), "");
+  EXPECT_EQ(trace_of("X-Request-Id: caf\xc3\xa9\r\n"), "");
+  EXPECT_EQ(trace_of("traceparent: cc-" + id + "-b7ad6b7169203331-01-more\r\n"), id);
+  for (const std::string& bad : {"ff-" + id + "-b7ad6b7169203331-01", "00-" + id + "-0000000000000000-01",
+                                 "00-" + std::string(32, '0') + "-b7ad6b7169203331-01", "00-" + id + "-b7ad6b7169203331-0",
+                                 "00-" + id + "-b7ad6b7169203331-01-x", std::string("00-0AF7-b7ad6b7169203331-01")}) {
+    EXPECT_EQ(trace_of("traceparent: " + bad + "\r\n"), "") << bad;
+  }
+}
+
 TEST(RequestParser, SeesWhatMatters) {
   const std::string text = request_with(
       "Authorization: Bearer key\r\ncontent-type:  application/json \r\nIF-MATCH: \"a\"\r\nContent-Length: 3\r\n");

@@ -13,6 +13,8 @@
 
 namespace watchword::engine::test {
 
+inline const Origin tester{.actor = "key:0000000000000001", .address = "192.0.2.7", .trace = {}};
+
 // Waits for tickets as an event loop would receive them.
 class WaitingSink : public TicketSink {
  public:
@@ -101,10 +103,10 @@ class EngineTest : public ::testing::Test {
   // Registered and confirmed five minutes before `start`.
   Phone registered(std::string_view user, NewDevice device = {.name = "phone"}) {
     const UnixMillis when{start.value - 300'000};
-    const auto begun = engine.registrar.begin(name(user), device, when);
+    const auto begun = engine.registrar.begin(name(user), device, tester, when);
     EXPECT_TRUE(begun.has_value());
     Phone phone{begun->device.id, begun->device.parameters, begun->secret.bytes()};
-    const auto confirmed = engine.registrar.confirm(name(user), phone.id, *Code::parse(phone.code(when)), when);
+    const auto confirmed = engine.registrar.confirm(name(user), phone.id, *Code::parse(phone.code(when)), tester, when);
     EXPECT_TRUE(confirmed.has_value() && confirmed->accepted);
     return phone;
   }

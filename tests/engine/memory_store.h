@@ -64,6 +64,13 @@ class MemoryStore : public Store {
     }
     return found;
   }
+  // Newest first, without looking at the query: the real store has tests of its own.
+  AuditPage audit(const AuditQuery&) override {
+    const std::lock_guard lock(mutex_);
+    AuditPage page;
+    for (std::size_t i = trail_.size(); i-- > 0;) page.rows.push_back({i + 1, trail_[i]});
+    return page;
+  }
   const SecretBytes& hash_key() const override { return hash_key_; }
   StoreHealth health() const override { return {writable_, false, ""}; }
   bool writable() const noexcept override { return writable_; }
@@ -93,12 +100,14 @@ class MemoryStore : public Store {
     for (const CellKey& key : change.erase_cells) cells_.erase(key);
     for (const auto& [name, text] : change.put_documents) documents_[name] = text;
     for (const std::string& name : change.erase_documents) documents_.erase(name);
+    trail_.insert(trail_.end(), change.audit.begin(), change.audit.end());
   }
 
   std::mutex mutex_;
   std::map<std::string, UserRecord> users_;
   std::map<CellKey, CellValue> cells_;
   std::map<std::string, std::string> documents_;
+  std::vector<AuditEntry> trail_;
   std::uint64_t numbers_ = 0;
   SecretBytes hash_key_{std::vector<std::uint8_t>(32, 7)};
 };

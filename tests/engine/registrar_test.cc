@@ -12,13 +12,13 @@ namespace {
 class Registrar : public EngineTest {
  protected:
   Answer<BegunRegistration> begin(std::string_view user, std::string device, UnixMillis now = start) {
-    return engine.registrar.begin(name(user), {.name = std::move(device)}, now);
+    return engine.registrar.begin(name(user), {.name = std::move(device)}, tester, now);
   }
   static Phone phone_of(const BegunRegistration& begun) {
     return {begun.device.id, begun.device.parameters, begun.secret.bytes()};
   }
   Answer<Confirmation> confirm(std::string_view user, const Phone& phone, std::string_view code, UnixMillis now = start) {
-    return engine.registrar.confirm(name(user), phone.id, *Code::parse(code), now);
+    return engine.registrar.confirm(name(user), phone.id, *Code::parse(code), tester, now);
   }
 };
 
@@ -102,10 +102,10 @@ TEST_F(Registrar, AllowsEightActiveDevicesWithNamesOfTheirOwn) {
 
 TEST_F(Registrar, RefusesSecretsThatAreTooShortOrAlreadyThere) {
   const auto with = [](std::size_t bytes) { return SecretBytes(std::vector<std::uint8_t>(bytes, 9)); };
-  EXPECT_EQ(engine.registrar.begin(name("ada"), {.name = "a", .secret = with(15)}, start).error(),
+  EXPECT_EQ(engine.registrar.begin(name("ada"), {.name = "a", .secret = with(15)}, tester, start).error(),
             Refusal::secret_too_short);
-  EXPECT_TRUE(engine.registrar.begin(name("ada"), {.name = "a", .secret = with(16)}, start));
-  EXPECT_EQ(engine.registrar.begin(name("ada"), {.name = "b", .secret = with(16)}, start).error(),
+  EXPECT_TRUE(engine.registrar.begin(name("ada"), {.name = "a", .secret = with(16)}, tester, start));
+  EXPECT_EQ(engine.registrar.begin(name("ada"), {.name = "b", .secret = with(16)}, tester, start).error(),
             Refusal::secret_registered);
 }
 
@@ -121,15 +121,15 @@ TEST_F(Registrar, ADeviceKeepsItsParametersWhenTheDefaultsChange) {
 
 TEST_F(Registrar, RenamesDisablesAndRemoves) {
   const Phone phone = registered("ada");
-  EXPECT_EQ(engine.registrar.patch(name("ada"), phone.id, {.name = "new", .enabled = false}, start)->name, "new");
+  EXPECT_EQ(engine.registrar.patch(name("ada"), phone.id, {.name = "new", .enabled = false}, tester, start)->name, "new");
   EXPECT_FALSE(engine.registrar.get(name("ada"), start)->devices.at(0).enabled);
-  ASSERT_TRUE(engine.registrar.patch(name("ada"), phone.id, {.name = {}, .enabled = true}, start));
+  ASSERT_TRUE(engine.registrar.patch(name("ada"), phone.id, {.name = {}, .enabled = true}, tester, start));
   Client client(engine);
   EXPECT_EQ(client.verify("ada", phone.code(start), start).verdict.name(), "new");
-  ASSERT_TRUE(engine.registrar.remove(name("ada"), phone.id, start));
+  ASSERT_TRUE(engine.registrar.remove(name("ada"), phone.id, tester, start));
   EXPECT_EQ(client.result("ada", phone.code(after_s(60)), after_s(60)), Result::no_device);
-  EXPECT_EQ(engine.registrar.remove(name("ada"), phone.id, start).error(), Refusal::device_not_found);
-  ASSERT_TRUE(engine.registrar.remove_user(name("ada"), start));
+  EXPECT_EQ(engine.registrar.remove(name("ada"), phone.id, tester, start).error(), Refusal::device_not_found);
+  ASSERT_TRUE(engine.registrar.remove_user(name("ada"), tester, start));
   EXPECT_EQ(engine.registrar.get(name("ada"), start).error(), Refusal::user_not_found);
 }
 
@@ -138,9 +138,9 @@ TEST_F(Registrar, ASecretThatComesBackDoesNotBringItsUsedCodesBack) {
   Client client(engine);
   const std::string used = phone.code(start);
   EXPECT_EQ(client.result("ada", used, start), Result::accepted);
-  ASSERT_TRUE(engine.registrar.remove_user(name("ada"), start));
+  ASSERT_TRUE(engine.registrar.remove_user(name("ada"), tester, start));
   const NewDevice again{.name = "phone", .secret = SecretBytes(phone.secret)};
-  const auto begun = engine.registrar.begin(name("ada"), again, start);
+  const auto begun = engine.registrar.begin(name("ada"), again, tester, start);
   ASSERT_TRUE(begun);
   EXPECT_FALSE(confirm("ada", phone_of(*begun), used)->accepted);
   EXPECT_TRUE(confirm("ada", phone_of(*begun), phone.code(after_s(30)))->accepted);
@@ -151,13 +151,13 @@ TEST_F(Registrar, ASecretInAnotherSpellingIsTheSameSecret) {
   const Phone phone = registered("ada");
   std::vector<std::uint8_t> padded = phone.secret;
   padded.push_back(0);
-  EXPECT_EQ(engine.registrar.begin(name("ada"), {.name = "other", .secret = SecretBytes(padded)}, start).error(),
+  EXPECT_EQ(engine.registrar.begin(name("ada"), {.name = "other", .secret = SecretBytes(padded)}, tester, start).error(),
             Refusal::secret_registered);
   Client client(engine);
   const std::string used = phone.code(start);
   EXPECT_EQ(client.result("ada", used, start), Result::accepted);
-  ASSERT_TRUE(engine.registrar.remove(name("ada"), phone.id, start));
-  const auto begun = engine.registrar.begin(name("ada"), {.name = "phone", .secret = SecretBytes(padded)}, start);
+  ASSERT_TRUE(engine.registrar.remove(name("ada"), phone.id, tester, start));
+  const auto begun = engine.registrar.begin(name("ada"), {.name = "phone", .secret = SecretBytes(padded)}, tester, start);
   ASSERT_TRUE(begun);
   EXPECT_FALSE(confirm("ada", phone_of(*begun), used)->accepted);
 }
@@ -167,9 +167,9 @@ TEST_F(Registrar, ASecretThatComesBackWithAnotherPeriodWorks) {
   quick.defaults.period_s = 15;
   engine.policy.replace(quick);
   const Phone phone = registered("ada");
-  ASSERT_TRUE(engine.registrar.remove(name("ada"), phone.id, start));
+  ASSERT_TRUE(engine.registrar.remove(name("ada"), phone.id, tester, start));
   const NewDevice again{.name = "phone", .period_s = 30, .secret = SecretBytes(phone.secret)};
-  const auto begun = engine.registrar.begin(name("ada"), again, start);
+  const auto begun = engine.registrar.begin(name("ada"), again, tester, start);
   ASSERT_TRUE(begun);
   EXPECT_TRUE(confirm("ada", phone_of(*begun), phone_of(*begun).code(start))->accepted);
 }
@@ -189,11 +189,11 @@ TEST_F(Registrar, ADeviceRemovedWhileItIsUsedTakesItsLastStepAlong) {
       }
     });
     while (accepted_s < 30) std::this_thread::yield();
-    ASSERT_TRUE(engine.registrar.remove(name(user), phone.id, after_s(30)));
+    ASSERT_TRUE(engine.registrar.remove(name(user), phone.id, tester, after_s(30)));
     signing_in.join();
     const UnixMillis then = after_s(static_cast<double>(accepted_s.load()));
     const NewDevice again{.name = "phone", .secret = SecretBytes(phone.secret)};
-    const auto begun = engine.registrar.begin(name(user), again, then);
+    const auto begun = engine.registrar.begin(name(user), again, tester, then);
     ASSERT_TRUE(begun);
     EXPECT_FALSE(confirm(user, phone_of(*begun), phone.code(then), then)->accepted) << "accepted twice";
   }
@@ -203,8 +203,8 @@ TEST_F(Registrar, WhatCouldNotBeRemovedGoesOnWorking) {
   const Phone phone = registered("ada");
   Client client(engine);
   store.next_outcome = Outcome::failed;
-  EXPECT_EQ(engine.registrar.remove(name("ada"), phone.id, start).error(), Refusal::store_unavailable);
-  EXPECT_EQ(engine.registrar.remove_user(name("ada"), start).error(), Refusal::store_unavailable);
+  EXPECT_EQ(engine.registrar.remove(name("ada"), phone.id, tester, start).error(), Refusal::store_unavailable);
+  EXPECT_EQ(engine.registrar.remove_user(name("ada"), tester, start).error(), Refusal::store_unavailable);
   store.next_outcome = Outcome::durable;
   EXPECT_EQ(client.result("ada", phone.code(start), start), Result::accepted);
 }
@@ -214,7 +214,7 @@ TEST_F(Registrar, UnlockLiftsALockAndIsDurable) {
   Client client(engine);
   for (int i = 0; i < 10; ++i) client.verify("ada", phone.wrong_code(start), start);
   ASSERT_TRUE(engine.registrar.get(name("ada"), start)->locked);
-  ASSERT_TRUE(engine.registrar.unlock(name("ada"), start));
+  ASSERT_TRUE(engine.registrar.unlock(name("ada"), tester, start));
   EXPECT_EQ(ThrottleWord{store.load("ada")->throttle.word}.failures(), 0u);
   EXPECT_EQ(client.result("ada", phone.code(start), start), Result::accepted);
 }
@@ -223,7 +223,7 @@ TEST_F(Registrar, ResyncTakesTwoConsecutiveCodesAndSetsTheDrift) {
   const Phone phone = registered("ada");
   const auto resync = [&](double first_s, double second_s, UnixMillis now) {
     return engine.registrar.resync(name("ada"), phone.id, *Code::parse(phone.code(after_s(first_s))),
-                                   *Code::parse(phone.code(after_s(second_s))), now);
+                                   *Code::parse(phone.code(after_s(second_s))), tester, now);
   };
   Client client(engine);
   EXPECT_EQ(client.result("ada", phone.code(after_s(60)), start), Result::rejected);
@@ -247,11 +247,11 @@ TEST_F(Registrar, ResyncOfRecordedCodesIsRefused) {
   }
   const UnixMillis now = after_s(30 * 19);
   for (std::size_t i = 0; i + 1 < recorded.size(); ++i) {
-    const auto answer =
-        engine.registrar.resync(name("ada"), phone.id, *Code::parse(recorded[i]), *Code::parse(recorded[i + 1]), now);
+    const auto answer = engine.registrar.resync(name("ada"), phone.id, *Code::parse(recorded[i]),
+                                                *Code::parse(recorded[i + 1]), tester, now);
     ASSERT_TRUE(answer);
     ASSERT_NE(answer->kind, Resynced::Kind::accepted);
-    ASSERT_TRUE(engine.registrar.unlock(name("ada"), now));
+    ASSERT_TRUE(engine.registrar.unlock(name("ada"), tester, now));
   }
 }
 
@@ -259,9 +259,9 @@ TEST_F(Registrar, ResyncGuessesAreChargedLikeAnyOther) {
   const Phone phone = registered("ada");
   const Code wrong = *Code::parse(phone.wrong_code(start));
   for (int i = 0; i < 10; ++i) {
-    ASSERT_EQ(engine.registrar.resync(name("ada"), phone.id, wrong, wrong, start)->kind, Resynced::Kind::rejected);
+    ASSERT_EQ(engine.registrar.resync(name("ada"), phone.id, wrong, wrong, tester, start)->kind, Resynced::Kind::rejected);
   }
-  EXPECT_EQ(engine.registrar.resync(name("ada"), phone.id, wrong, wrong, start)->kind, Resynced::Kind::locked);
+  EXPECT_EQ(engine.registrar.resync(name("ada"), phone.id, wrong, wrong, tester, start)->kind, Resynced::Kind::locked);
   Client client(engine);
   EXPECT_EQ(client.result("ada", phone.code(start), start), Result::locked);
 }
@@ -270,7 +270,7 @@ TEST_F(Registrar, ChangesNothingThatItCouldNotWrite) {
   const Phone phone = registered("ada");
   store.next_outcome = Outcome::failed;
   EXPECT_EQ(begin("ada", "second").error(), Refusal::store_unavailable);
-  EXPECT_EQ(engine.registrar.remove(name("ada"), phone.id, start).error(), Refusal::store_unavailable);
+  EXPECT_EQ(engine.registrar.remove(name("ada"), phone.id, tester, start).error(), Refusal::store_unavailable);
   store.next_outcome = Outcome::durable;
   EXPECT_EQ(engine.registrar.get(name("ada"), start)->devices.size(), 1u);
   Client client(engine);

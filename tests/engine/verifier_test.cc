@@ -206,10 +206,10 @@ TEST_F(Verifier, ClaimsNothingWhileTheStoreTakesNoWrites) {
 TEST_F(Verifier, KnowsNoDeviceWhereNoneIsActive) {
   Client client(engine);
   EXPECT_EQ(client.result("nobody", "123456", start), Result::no_device);
-  ASSERT_TRUE(engine.registrar.begin(name("pending"), {.name = "phone"}, start));
+  ASSERT_TRUE(engine.registrar.begin(name("pending"), {.name = "phone"}, tester, start));
   EXPECT_EQ(client.result("pending", "123456", start), Result::no_device);
   const Phone phone = registered("disabled");
-  ASSERT_TRUE(engine.registrar.patch(name("disabled"), phone.id, {.name = {}, .enabled = false}, start));
+  ASSERT_TRUE(engine.registrar.patch(name("disabled"), phone.id, {.name = {}, .enabled = false}, tester, start));
   EXPECT_EQ(client.result("disabled", phone.code(start), start), Result::no_device);
 }
 
@@ -267,8 +267,8 @@ TEST_F(Verifier, DecidesWhileDevicesAreBeingChanged) {
   std::thread admin([&] {
     const RcuThread registered_thread;
     for (int i = 0; i < 300; ++i) {
-      ASSERT_TRUE(
-          engine.registrar.patch(name("ada"), phone.id, {.name = "name " + std::to_string(i), .enabled = {}}, start));
+      ASSERT_TRUE(engine.registrar.patch(name("ada"), phone.id, {.name = "name " + std::to_string(i), .enabled = {}}, tester,
+                                         start));
     }
     done = true;
   });

@@ -1,0 +1,45 @@
+// The audit trail in the store: a chain of keyed hashes, with an index by time, user and action (audit_format.h).
+//
+// append() and written() belong to the one thread that writes groups; query() to any; retire() to one housekeeping thread.
+// The writer touches the tail alone, the housekeeper the front alone, and the newest entry is never retired.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+
+#include "engine/audit_query.h"
+#include "storage/rocksdb/audit_format.h"
+
+namespace watchword::storage {
+
+class AuditChain {
+ public:
+  // The database and its families outlive the chain. Throws engine::StoreError: the store's start record is not of this key.
+  AuditChain(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* documents, rocksdb::ColumnFamilyHandle* entries,
+             rocksdb::ColumnFamilyHandle* index, const engine::SecretBytes& key);
+
+  // Adds the entry to the batch. Several a batch; written() once the batch is durable.
+  void append(rocksdb::WriteBatch& batch, const engine::AuditEntry& entry);
+  void written() { durable_ = pending_; }
+
+  engine::AuditPage query(const engine::AuditQuery& query) const;
+
+  // Removes entries older than `before` from the front, at most `limit`. Returns how many went.
+  std::size_t retire(engine::UnixMillis before, std::size_t limit);
+
+ private:
+  rocksdb::DB& db_;
+  rocksdb::ColumnFamilyHandle* const documents_;
+  rocksdb::ColumnFamilyHandle* const entries_;
+  rocksdb::ColumnFamilyHandle* const index_;
+  const engine::SecretBytes key_;
+  AuditPlace durable_, pending_;
+};
+
+inline constexpr std::string_view audit_start_key = "audit/start";
+// What stands before the first entry that is kept. Throws engine::StoreError.
+AuditPlace read_audit_start(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* documents, const engine::SecretBytes& key);
+
+}  // namespace watchword::storage

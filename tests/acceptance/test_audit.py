@@ -1,0 +1,101 @@
+"""The audit trail: who did what, found again over REST, and checked offline."""
+import json
+
+from watchword import assert_problem, path_of, run
+
+
+def entries_of(server, query="", key=None):
+    answer = server.call("GET", "/v1/audit" + query, key=key)
+    assert answer.status == 200, answer
+    return answer.json()
+
+
+def actions(server, query=""):
+    """Oldest first."""
+    return [entry["action"] for entry in reversed(entries_of(server, query)["entries"])]
+
+
+def test_every_change_is_told_with_who_and_from_where(server):
+    phone = server.register("ada")
+    answer = server.call(
+        "PATCH",
+        path_of("ada", "devices", phone.device),
+        {"name": "renamed"},
+        headers={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+    )
+    assert answer.status == 200
+    server.call("PATCH", path_of("ada", "devices", phone.device), {"enabled": False}, headers={"X-Request-Id": "r-1"})
+    server.call("POST", path_of("ada", "unlock"))
+    server.call("DELETE", path_of("ada", "devices", phone.device))
+    server.call("DELETE", path_of("ada"))
+    assert actions(server, "?user=ada") == [
+        "device.begin", "device.confirm", "device.rename", "device.disable", "user.unlock", "device.remove", "user.remove",
+    ]
+    rename = entries_of(server, "?user=ada&action=device.rename")["entries"][0]
+    assert rename["address"] == "127.0.0.1" and rename["actor"].startswith("key:")
+    assert rename["trace"] == "0af7651916cd43dd8448eb211c80319c"
+    assert rename["detail"]["new"] == "renamed" and rename["device"] == phone.device
+    disable = entries_of(server, "?action=device.disable")["entries"][0]
+    assert disable["trace"] == "r-1"
+
+
+def test_a_policy_is_told_with_old_and_new(server):
+    old = server.call("GET", "/v1/policy")
+    wanted = dict(old.json(), issuer="Example")
+    stale = server.call("PUT", "/v1/policy", dict(wanted, issuer="Other"))
+    assert stale.status == 200
+    lost = server.call("PUT", "/v1/policy", wanted, headers={"If-Match": old.headers["etag"]})
+    assert_problem(lost, 412)
+    told = entries_of(server, "?action=policy.replace")["entries"]
+    assert len(told) == 1
+    assert told[0]["detail"]["old"]["issuer"] == old.json()["issuer"] and told[0]["detail"]["new"]["issuer"] == "Other"
+
+
+def test_keys_are_told_without_their_secret(server):
+    made = server.call("POST", "/v1/api-keys", {"name": "desk", "scopes": ["audit"]}).json()
+    told = entries_of(server, "?action=api_key.create", key=made["key"])["entries"]
+    assert told[0]["detail"] == {"id": made["id"], "name": "desk", "scopes": ["audit"]}
+    assert told[-1]["actor"] == "cli"
+    assert made["key"] not in json.dumps(told)
+    reader = server.call("POST", "/v1/api-keys", {"name": "r", "scopes": ["read"]}).json()
+    assert_problem(server.call("GET", "/v1/audit", key=reader["key"]), 403)
+
+
+def test_pages_have_neither_gap_nor_repetition(server):
+    for i in range(7):
+        server.call("POST", path_of("ada", "devices"), {"name": f"phone {i}"})
+    seen, cursor = [], ""
+    while True:
+        page = entries_of(server, f"?user=ada&limit=3{cursor}")
+        seen += [entry["sequence"] for entry in page["entries"]]
+        if "next_cursor" not in page:
+            break
+        cursor = "&cursor=" + page["next_cursor"]
+    assert len(seen) == 7 and seen == sorted(seen, reverse=True) and len(set(seen)) == 7
+
+
+def test_bad_queries_are_named(server):
+    for query, field in [
+        ("?from=yesterday", "from"), ("?to=2026-13-01T00:00:00Z", "to"), ("?cursor=x", "cursor"), ("?limit=0", "limit"),
+        ("?limit=1001", "limit"), ("?action=", "action"), ("?user=", "user"), ("?colour=red", "colour"),
+        ("?cursor=-5-1", "cursor"),
+    ]:
+        assert_problem(server.call("GET", "/v1/audit" + query), 400, field)
+    assert entries_of(server, "?from=2031-01-01T00:00:00Z")["entries"] == []
+
+
+def test_the_trail_is_verified_offline_and_exported(server, tmp_path):
+    server.register("ada")
+    server.kill9()
+    data = ["--data-dir", str(server.data_dir)]
+    head = run("audit", "head", *data)
+    assert head.returncode == 0
+    saved = tmp_path / "head"
+    saved.write_text(head.stdout)
+    good = run("audit", "verify", "--head", str(saved), *data)
+    assert good.returncode == 0 and "intact" in good.stdout, good
+    told = [json.loads(line) for line in run("audit", "export", *data).stdout.splitlines()]
+    assert [entry["action"] for entry in told] == ["api_key.create", "device.begin", "device.confirm"]
+    assert [entry["sequence"] for entry in told] == [1, 2, 3]
+    saved.write_text(head.stdout.replace(" 3 ", " 4 "))
+    assert run("audit", "verify", "--head", str(saved), *data).returncode == 1
