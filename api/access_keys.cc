@@ -246,6 +246,13 @@ std::optional<AccessKeys::Granted> AccessKeys::authenticate(std::string_view pre
   return Granted{.id = entry->id, .scopes = entry->view.scopes};
 }
 
+std::optional<AccessKeys::Granted> AccessKeys::granted(std::uint64_t id) const noexcept {
+  const engine::ReadScope scope;
+  const Entry* const entry = find(*state_->snapshot.load(std::memory_order_acquire), id);
+  if (entry == nullptr) return std::nullopt;
+  return Granted{.id = entry->id, .scopes = entry->view.scopes};
+}
+
 std::uint64_t AccessKeys::generation() const noexcept {
   return state_->generation.load(std::memory_order_acquire);
 }

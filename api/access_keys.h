@@ -58,6 +58,8 @@ class AccessKeys {
     Scopes scopes;
   };
   std::optional<Granted> authenticate(std::string_view presented_key) const noexcept;
+  // What the key of that id allows now; nullopt once it is revoked.
+  std::optional<Granted> granted(std::uint64_t id) const noexcept;
   // Changes with every create and revoke, after the change is in force.
   std::uint64_t generation() const noexcept;
 

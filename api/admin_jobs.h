@@ -1,6 +1,7 @@
 // The jobs behind the administrative routes. A job runs after its route has checked method, scope, path and media type.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include "api/access_keys.h"
 #include "api/admin_route.h"
 #include "api/message.h"
+#include "api/portal_links.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
@@ -19,6 +21,10 @@ struct AdminCall {
   const Request& request;
   const Target& target;
   engine::UnixMillis now;
+  PortalLinks& links;
+  const std::string& base_url;  // of links
+  std::int64_t link_expires_s;
+  const std::function<void(const std::string& user)>& user_removed;
   // Present where the route's pattern has {user}, {device}, {key}.
   std::optional<engine::UserName> user = {};
   engine::DeviceId device = {};
@@ -52,6 +58,9 @@ Response begin_registration(const AdminCall& call);
 Response show_qr_svg(const AdminCall& call);
 Response show_qr_png(const AdminCall& call);
 Response confirm_registration(const AdminCall& call);
+
+// admin_portal_links.cc
+Response make_portal_link(const AdminCall& call);
 
 // admin_policy.cc
 Response show_policy(const AdminCall& call);

@@ -43,6 +43,7 @@ constexpr std::string_view qr_svg_path = "/v1/users/{user}/devices/{device}/qr.s
 constexpr std::string_view qr_png_path = "/v1/users/{user}/devices/{device}/qr.png";
 constexpr std::string_view confirm = "/v1/users/{user}/devices/{device}/confirm";
 constexpr std::string_view resync = "/v1/users/{user}/devices/{device}/resync";
+constexpr std::string_view portal_links = "/v1/users/{user}/portal-links";
 constexpr std::string_view policy = "/v1/policy";
 constexpr std::string_view keys = "/v1/api-keys";
 constexpr std::string_view key = "/v1/api-keys/{key}";
@@ -65,6 +66,7 @@ constexpr std::array<Route, 21> routes = {{
     {Method::get, qr_png_path, one_of(Scope::enroll), Takes::nothing, show_qr_png},
     {Method::post, confirm, one_of(Scope::enroll), Takes::json, confirm_registration},
     {Method::post, resync, one_of(Scope::enroll), Takes::json, resync_device},
+    {Method::post, portal_links, one_of(Scope::enroll), Takes::json, make_portal_link},
     {Method::get, policy, one_of(Scope::read), Takes::nothing, show_policy},
     {Method::put, policy, one_of(Scope::admin), Takes::json, replace_policy},
     {Method::get, keys, one_of(Scope::admin), Takes::nothing, list_keys},
@@ -156,7 +158,11 @@ Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
                      .policy_changes = policy_changes_,
                      .request = request,
                      .target = *target,
-                     .now = now};
+                     .now = now,
+                     .links = links_,
+                     .base_url = base_url_,
+                     .link_expires_s = link_expires_s_,
+                     .user_removed = user_removed_};
       return run(route, call, *captured);
     }
     allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", method_names(route.method));
@@ -165,6 +171,12 @@ Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
   Response response = problem(405, "method_not_allowed", "This path allows " + allowed + ".");
   response.headers.emplace_back("Allow", allowed);
   return response;
+}
+
+void AdminPlane::publish_links_at(std::string base_url, std::int64_t expires_s) {
+  while (base_url.ends_with('/')) base_url.pop_back();
+  base_url_ = std::move(base_url);
+  link_expires_s_ = expires_s;
 }
 
 Response AdminPlane::handle(const Request& request, engine::UnixMillis now) noexcept {

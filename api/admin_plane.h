@@ -1,22 +1,32 @@
 // Everything but verification: users, devices, policy, keys. Runs on worker threads and may block on the store; thread-safe.
 #pragma once
 
+#include <functional>
 #include <mutex>
+#include <string>
 
 #include "api/access_keys.h"
 #include "api/message.h"
+#include "api/portal_links.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
 
 class AdminPlane {
  public:
-  AdminPlane(engine::Engine& engine, AccessKeys& keys) : engine_(engine), keys_(keys) {}
+  AdminPlane(engine::Engine& engine, AccessKeys& keys)
+      : engine_(engine), keys_(keys), links_(engine.store, engine.committer) {}
 
   // The caller is authenticated; scopes are checked here, a route at a time. Unknown path: 404 problem; wrong method: 405
   // with Allow. HEAD is answered as GET, body included: the session leaves it out. Never throws: a fault of the store is a
   // 503 problem. The thread is registered (engine::RcuThread).
   Response handle(const Request& request, engine::UnixMillis now) noexcept;
+
+  PortalLinks& links() { return links_; }
+  // How links begin, "https://mfa.example.com", and how long they are good where nobody says. Before the first request.
+  void publish_links_at(std::string base_url, std::int64_t expires_s);
+  // Told of every person who was removed. Before the first request.
+  void on_user_removed(std::function<void(const std::string& user)> tell) { user_removed_ = std::move(tell); }
 
  private:
   Response route(const Request& request, engine::UnixMillis now);
@@ -24,6 +34,10 @@ class AdminPlane {
   engine::Engine& engine_;
   AccessKeys& keys_;
   std::mutex policy_changes_;
+  PortalLinks links_;
+  std::string base_url_;
+  std::int64_t link_expires_s_ = 900;
+  std::function<void(const std::string&)> user_removed_ = [](const std::string&) {};
 };
 
 }  // namespace watchword::api

@@ -67,7 +67,10 @@ Response show_user(const AdminCall& call) {
 
 Response remove_user(const AdminCall& call) {
   const auto removed = call.engine.registrar.remove_user(*call.user, call.request.origin, call.now);
-  return removed ? empty_answer() : refused(removed.error());
+  if (!removed) return refused(removed.error());
+  call.links.erase_of(call.user->text());
+  call.user_removed(call.user->text());
+  return empty_answer();
 }
 
 Response unlock_user(const AdminCall& call) {

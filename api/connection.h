@@ -84,7 +84,8 @@ class Connection {
   engine::Origin origin_of(const Exchange& exchange, const RequestHead& head) const;
   void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
   void answer_readiness(Exchange& exchange);
-  void manage(Exchange& exchange, const RequestHead& head, std::string_view body);
+  void manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
+  BrowserSide browser_side(const RequestHead& head) const;
   std::optional<AccessKeys::Granted> authenticate(std::string_view authorization);
   Exchange& begin_exchange(AnswerForm form);
   AnswerForm form_of(const RequestHead& head) const;

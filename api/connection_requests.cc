@@ -182,7 +182,8 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
     case Route::batch:
       return answer_verify(exchange, route, head, body);
     case Route::managed:
-      return manage(exchange, head, body);
+    case Route::portal:
+      return manage(exchange, route, head, body);
     case Route::health:
     case Route::readiness:
       if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
@@ -231,18 +232,26 @@ engine::Origin Connection::origin_of(const Exchange& exchange, const RequestHead
           .trace = std::string(head.trace)};
 }
 
-void Connection::manage(Exchange& exchange, const RequestHead& head, std::string_view body) {
+BrowserSide Connection::browser_side(const RequestHead& head) const {
+  boost::system::error_code error;
+  const auto peer = socket_.remote_endpoint(error);
+  return {
+      .head = std::string(head.block), .peer = error ? std::string() : peer.address().to_string(), .tls = tls_ != nullptr};
+}
+
+void Connection::manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
   exchange.waits = true;
   pin();
   // One at a time: what a client asks for in one breath happens in that order, and queues no more than one body.
   exclusive_ = &exchange;
-  const bool taken = loop_.manage(exchange, {.method = head.method,
-                                             .target = std::string(head.target),
-                                             .content_type = std::string(head.content_type),
-                                             .if_match = std::string(head.if_match),
-                                             .body = std::string(body),
-                                             .caller = exchange.caller,
-                                             .origin = origin_of(exchange, head)});
+  const bool taken = loop_.manage(exchange, route,
+                                  {.method = head.method,
+                                   .target = std::string(head.target),
+                                   .content_type = std::string(head.content_type),
+                                   .if_match = std::string(head.if_match),
+                                   .body = std::string(body),
+                                   .caller = exchange.caller,
+                                   .browser = route == Route::portal ? browser_side(head) : BrowserSide{}});
   if (!taken) answer(exchange, overloaded());
 }
 

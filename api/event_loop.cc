@@ -39,11 +39,15 @@ class LoopJob : public WorkerPool::Job {
 
 class EventLoop::AdminJob final : public LoopJob {
  public:
-  AdminJob(EventLoop& loop, Exchange& exchange, Request request)
-      : LoopJob(loop), exchange_(exchange), request_(std::move(request)) {}
+  AdminJob(EventLoop& loop, Exchange& exchange, Route route, Request request)
+      : LoopJob(loop), exchange_(exchange), route_(route), request_(std::move(request)) {}
 
  private:
-  void work() noexcept override { response_ = loop_.services_.admin.handle(request_, engine::wall_now()); }
+  void work() noexcept override {
+    Services& services = loop_.services_;
+    response_ = route_ == Route::portal ? services.portal.handle(request_, engine::wall_now())
+                                        : services.admin.handle(request_, engine::wall_now());
+  }
   void finish() override {
     Connection& connection = *exchange_.connection;
     connection.pin();
@@ -55,6 +59,7 @@ class EventLoop::AdminJob final : public LoopJob {
   }
 
   Exchange& exchange_;
+  const Route route_;
   Request request_;
   Response response_;
 };
@@ -219,9 +224,9 @@ void EventLoop::publish_soon() {
   });
 }
 
-bool EventLoop::manage(Exchange& exchange, Request request) {
+bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
   const bool slow = hashes_slowly(request.method, request.target);
-  std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, std::move(request));
+  std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, route, std::move(request));
   return slow ? services_.slow_workers.submit(job) : services_.workers.submit(job);
 }
 

@@ -59,7 +59,7 @@ class EventLoop final : public engine::TicketSink {
   // Lets the committer see what this turn of the loop queued, once all of the turn's requests are handled.
   void publish_soon();
   // Runs the managed request on a worker; the answer comes back to connection.answered(). False: overloaded.
-  bool manage(Exchange& exchange, Request request);
+  bool manage(Exchange& exchange, Route route, Request request);
   // What VerifyPlane asked for: users are loaded, tickets awaited, or the answer is there.
   void proceed(Exchange& exchange, VerifyPlane::Progress progress);
 

@@ -14,6 +14,13 @@ namespace watchword::api {
 
 enum class Method : std::uint8_t { get, head, post, put, patch, del, other };
 
+// Beside what every request has, what the pages' own requests are judged by. Empty for the others.
+struct BrowserSide {
+  std::string head;  // the header block as it was sent
+  std::string peer;  // IP address of the socket's other end
+  bool tls = false;
+};
+
 struct Request {
   Method method = Method::get;
   std::string target;        // as sent: path and query, percent-encoded
@@ -22,6 +29,7 @@ struct Request {
   std::string body;
   AccessKeys::Granted caller{};
   engine::Origin origin;  // for the audit trail: key:<id>, the client's address, its trace id
+  BrowserSide browser;
 };
 
 struct Response {

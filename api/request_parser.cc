@@ -225,6 +225,7 @@ std::optional<RequestHead> parse_head(std::string_view input, HeadFault& fault) 
     return std::nullopt;
   }
   head.bytes = block.size();
+  head.block = block;
   head.keep_alive = reader.keep_alive();
   head.chunked = reader.chunked();
   head.content_length = reader.content_length().value_or(0);

@@ -20,7 +20,8 @@ inline constexpr unsigned header_lines_max = 64;
 
 // Views are good as long as the input they were parsed from stays in place.
 struct RequestHead {
-  std::size_t bytes = 0;  // of the head, blank line included
+  std::size_t bytes = 0;   // of the head, blank line included
+  std::string_view block;  // the head itself
   Method method = Method::other;
   std::string_view target;  // origin form: an absolute one is cut to its path and query
   bool http10 = false;

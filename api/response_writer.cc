@@ -6,6 +6,17 @@
 namespace watchword::api {
 namespace {
 
+// On every answer but a verification's, refusals included: whatever a browser is brought to open does nothing that our own
+// pages do not do.
+constexpr std::string_view security_headers =
+    "X-Content-Type-Options: nosniff\r\n"
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'\r\n"
+    "Referrer-Policy: no-referrer\r\n"
+    "Cross-Origin-Opener-Policy: same-origin\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+    "Permissions-Policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()\r\n";
+
 void write_connection(std::string& out, AnswerForm form) {
   if (form.close) {
     out += "Connection: close\r\n";
@@ -34,7 +45,8 @@ void write_response(std::string& out, const Response& response, AnswerForm form)
   append_number(out, response.status);
   out += ' ';
   out += status_title(response.status);
-  out += "\r\nX-Content-Type-Options: nosniff\r\n";
+  out += "\r\n";
+  out += security_headers;
   if (response.no_store) out += "Cache-Control: no-store\r\n";
   for (const auto& [name, value] : response.headers) {
     out += name;

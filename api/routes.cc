@@ -17,6 +17,9 @@ Route route_of(std::string_view target, std::uint8_t planes) {
   if (path == "/v1/verify" && serves(planes, Plane::verify)) return Route::verify;
   if (path == "/v1/verify/batch" && serves(planes, Plane::verify)) return Route::batch;
   if (path.starts_with("/v1/") && serves(planes, Plane::admin)) return Route::managed;
+  const bool page = path == "/portal" || path == "/console" || path.starts_with("/portal/") ||
+                    path.starts_with("/console/") || path.starts_with("/assets/");
+  if (page && serves(planes, Plane::portal)) return Route::portal;
   if (path == "/healthz") return Route::health;
   if (path == "/readyz") return Route::readiness;
   return Route::unknown;

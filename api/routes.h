@@ -16,6 +16,7 @@ enum class Route : std::uint8_t {
   verify,
   batch,
   managed,  // everything else under /v1/: AdminPlane
+  portal,   // pages and their APIs: PortalPlane; sessions instead of keys
   unknown,
 };
 

@@ -23,6 +23,19 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Where people find the portal when nobody configured it: the first listener that serves it.
+std::string own_address(const ServerOptions& options, const std::vector<std::unique_ptr<Listener>>& listeners) {
+  for (std::size_t i = 0; i < options.listeners.size(); ++i) {
+    const ListenerOptions& one = options.listeners[i];
+    if ((one.planes & static_cast<std::uint8_t>(Plane::portal)) == 0) continue;
+    const bool any = one.host == "0.0.0.0" || one.host == "::";
+    const bool six = one.host.find(':') != std::string::npos;
+    const std::string host = any ? "localhost" : six ? "[" + one.host + "]" : one.host;
+    return (one.tls.enabled() ? "https://" : "http://") + host + ":" + std::to_string(listeners[i]->port());
+  }
+  return {};
+}
+
 }  // namespace
 
 struct Server::Impl {
@@ -49,6 +62,9 @@ void Server::start() {
   for (const ListenerOptions& listener : options.listeners) {
     impl_->listeners.push_back(std::make_unique<Listener>(listener, impl_->services, impl_->loops));
   }
+  const PortalOptions& portal = options.portal;
+  impl_->services.admin.publish_links_at(portal.base_url.empty() ? own_address(options, impl_->listeners) : portal.base_url,
+                                         portal.link_expires_s);
   for (const auto& listener : impl_->listeners) listener->accept();
   try {
     impl_->services.workers.start();

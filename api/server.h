@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/access_keys.h"
+#include "api/portal_options.h"
 #include "api/tls_gate.h"
 #include "engine/engine.h"
 
@@ -38,6 +39,7 @@ struct ServerOptions {
   std::chrono::seconds idle_timeout{75};   // keep-alive between requests
   std::chrono::seconds write_timeout{20};  // a client that does not read its answer
   std::chrono::seconds drain_timeout{10};  // graceful stop: after this, connections are cut
+  PortalOptions portal;
 };
 
 class Server {

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "api/admin_plane.h"
+#include "api/portal_plane.h"
 #include "api/server.h"
 #include "api/worker_pool.h"
 #include "engine/engine.h"
@@ -17,6 +18,7 @@ struct Services {
         keys(keys_in),
         options(std::move(options_in)),
         admin(engine_in, keys_in),
+        portal(engine_in, keys_in, admin, options.portal),
         workers(options.workers, options.worker_queue_max),
         slow_workers(options.slow_workers, options.slow_queue_max) {}
 
@@ -24,6 +26,7 @@ struct Services {
   AccessKeys& keys;
   const ServerOptions options;
   AdminPlane admin;
+  PortalPlane portal;
   WorkerPool workers;
   // Slow hashes alone: each takes a core for milliseconds and 19 MiB, so they are few, and nobody else waits behind them.
   WorkerPool slow_workers;

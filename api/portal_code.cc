@@ -1,0 +1,43 @@
+// Proving a device that a person has: a verification like any other, made for the portal.
+#include <boost/json.hpp>
+
+#include "api/admin_answers.h"
+#include "api/admin_json.h"
+#include "api/portal_person.h"
+#include "api/problem.h"
+
+namespace watchword::api {
+namespace {
+
+namespace json = boost::json;
+
+Response refused(const WaitingVerifier::Refused& refused) {
+  switch (refused.refusal) {
+    case WaitingVerifier::Refusal::wrong_length:
+      return problem(422, "code_length",
+                     "The code of this person's device has " + std::to_string(refused.expected_digits) + " digits.", "code");
+    case WaitingVerifier::Refusal::overloaded:
+      return problem(503, "overloaded", "The server is overloaded. Try again later.");
+    case WaitingVerifier::Refusal::store_unavailable:
+      break;
+  }
+  return problem(503, "store_unavailable", "The answer could not be made durable. Nothing was accepted. Try again later.");
+}
+
+}  // namespace
+
+Response prove_own_device(const PersonCall& person, const std::string&) {
+  JsonFields fields(person.call.request.body);
+  const std::optional<engine::Code> code = code_field(fields, "code");
+  if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
+  const engine::VerifyRequest request{.user = person.user.text(), .code = *code, .device = std::nullopt};
+  const auto verdict = person.call.verifier().verify(request, person.call.now);
+  if (!verdict) return refused(verdict.error());
+  json::object body{{"result", engine::to_string(verdict->result)}};
+  if (verdict->retry_after_s > 0) body["retry_after_s"] = verdict->retry_after_s;
+  if (verdict->hard_locked) body["hard_locked"] = true;
+  if (verdict->result == engine::Result::accepted) body["step_up_until"] = utc_text(person.prove());
+  return json_answer(200, body);
+}
+
+}  // namespace watchword::api

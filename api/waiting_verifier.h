@@ -1,0 +1,44 @@
+// A verification for a thread that may wait: the one path of engine::Verifier, with a ring of its own, and the answer when
+// it is on disk. For worker threads (registered: engine::RcuThread); never an event loop's.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+
+#include <tl/expected.hpp>
+
+#include "engine/engine.h"
+
+namespace watchword::api {
+
+class WaitingVerifier final : public engine::TicketSink {
+ public:
+  enum class Refusal : std::uint8_t { wrong_length, overloaded, store_unavailable };
+  struct Refused {
+    Refusal refusal;
+    unsigned expected_digits = 0;  // with wrong_length
+  };
+
+  // Before the committer's first batch, as any producer; lives until nobody waits.
+  explicit WaitingVerifier(engine::Engine& engine) : engine_(engine), producer_(engine.committer.add_producer(this)) {}
+  ~WaitingVerifier() override;
+
+  // Throws StoreError.
+  tl::expected<engine::Verdict, Refused> verify(const engine::VerifyRequest& request, engine::UnixMillis now);
+
+  // Committer's thread.
+  void deliver(engine::Ticket* first) noexcept override;
+
+ private:
+  struct Awaited : engine::Ticket {
+    bool back = false;  // under mutex_
+  };
+
+  engine::Engine& engine_;
+  engine::Producer& producer_;  // under asking_: one producer at a time
+  std::mutex asking_;
+  std::mutex mutex_;
+  std::condition_variable returned_;
+};
+
+}  // namespace watchword::api
