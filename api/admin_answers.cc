@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "api/admin_json.h"
+#include "api/if_match.h"
 #include "api/problem.h"
 
 namespace watchword::api {
@@ -43,6 +44,8 @@ Wording wording(engine::Refusal refusal) {
       return {400, "Codes have 6 to 8 digits and a period of 15 to 300 seconds.", "digits"};
     case Refusal::code_length:
       return {422, "The code must have exactly the device's number of digits."};
+    case Refusal::changed_meanwhile:
+      return {412, "Somebody has changed this user or one of their devices since. Read again, then decide."};
     case Refusal::store_unavailable:
       return {503,
               "The store cannot write at the moment. Whether the change was made is unknown: look before trying again."};
@@ -63,6 +66,11 @@ Response empty_answer() {
   Response response;
   response.status = 204;
   response.content_type.clear();
+  return response;
+}
+
+Response tagged(Response response, std::string_view tag) {
+  response.headers.emplace_back("ETag", etag(tag));
   return response;
 }
 

@@ -15,6 +15,9 @@ Response json_answer(unsigned status, const boost::json::object& body);
 // 204: done, nothing to say.
 Response empty_answer();
 
+// With the ETag that a later If-Match can name.
+Response tagged(Response response, std::string_view tag);
+
 boost::json::object device_object(const engine::DeviceView& device);
 boost::json::object user_object(const engine::UserView& user);
 

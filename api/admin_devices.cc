@@ -4,6 +4,7 @@
 
 #include "api/admin_answers.h"
 #include "api/admin_jobs.h"
+#include "api/if_match.h"
 
 namespace watchword::api {
 
@@ -29,7 +30,7 @@ Response show_device(const AdminCall& call) {
   const auto device = std::find_if(user->devices.begin(), user->devices.end(),
                                    [&](const engine::DeviceView& one) { return one.id == call.device; });
   if (device == user->devices.end()) return refused(engine::Refusal::device_not_found);
-  return json_answer(200, device_object(*device));
+  return tagged(json_answer(200, device_object(*device)), device->tag);
 }
 
 Response patch_device(const AdminCall& call) {
@@ -40,13 +41,14 @@ Response patch_device(const AdminCall& call) {
   if (!patch.name && !patch.enabled) {
     return problem(RequestFault{.field = {}, .detail = "Nothing to change: give \"name\", \"enabled\" or both."});
   }
-  const engine::Answer<engine::DeviceView> device =
-      call.engine.registrar.patch(*call.user, call.device, patch, call.request.origin, call.now);
-  return device ? json_answer(200, device_object(*device)) : refused(device.error());
+  const engine::Answer<engine::DeviceView> device = call.engine.registrar.patch(
+      *call.user, call.device, patch, call.request.origin, call.now, wanted_tags(call.request.if_match));
+  return device ? tagged(json_answer(200, device_object(*device)), device->tag) : refused(device.error());
 }
 
 Response remove_device(const AdminCall& call) {
-  const auto removed = call.engine.registrar.remove(*call.user, call.device, call.request.origin, call.now);
+  const auto removed = call.engine.registrar.remove(*call.user, call.device, call.request.origin, call.now,
+                                                    wanted_tags(call.request.if_match));
   return removed ? empty_answer() : refused(removed.error());
 }
 

@@ -1,5 +1,8 @@
+#include <algorithm>
+
 #include "api/admin_answers.h"
 #include "api/admin_jobs.h"
+#include "api/if_match.h"
 #include "api/policy_document.h"
 #include "api/problem.h"
 
@@ -13,23 +16,6 @@ Response policy_answer(const engine::Policy& policy) {
   return response;
 }
 
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
-// RFC 9110 section 13.1.1: a list of tags, or "*" for whatever there is. Comparison is strong, so W/"..." never matches.
-bool matches(std::string_view if_match, std::string_view etag) {
-  while (!if_match.empty()) {
-    const std::size_t comma = std::min(if_match.find(','), if_match.size());
-    const std::string_view tag = trimmed(if_match.substr(0, comma));
-    if (tag == "*" || tag == etag) return true;
-    if_match.remove_prefix(std::min(comma + 1, if_match.size()));
-  }
-  return false;
-}
-
 }  // namespace
 
 Response show_policy(const AdminCall& call) {
@@ -40,9 +26,10 @@ Response replace_policy(const AdminCall& call) {
   const tl::expected<engine::Policy, RequestFault> wanted = parse_policy(call.request.body);
   if (!wanted) return problem(wanted.error());
   const std::lock_guard lock(call.policy_changes);
-  const std::string& if_match = call.request.if_match;
   const engine::Policy before = call.engine.policy.copy();
-  if (!if_match.empty() && !matches(if_match, policy_etag(before))) {
+  const auto seen = wanted_tags(call.request.if_match);
+  const auto is_this = [tag = policy_etag(before)](const std::string& one) { return etag(one) == tag; };
+  if (seen && std::none_of(seen->begin(), seen->end(), is_this)) {
     return problem(412, "policy_changed", "Somebody has changed the policy since. Read it again, then decide.");
   }
   engine::Change change;

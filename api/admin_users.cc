@@ -5,6 +5,7 @@
 #include "api/admin_answers.h"
 #include "api/admin_jobs.h"
 #include "api/base64.h"
+#include "api/if_match.h"
 
 namespace watchword::api {
 namespace {
@@ -62,11 +63,12 @@ Response list_users(const AdminCall& call) {
 
 Response show_user(const AdminCall& call) {
   const engine::Answer<engine::UserView> user = call.engine.registrar.get(*call.user, call.now);
-  return user ? json_answer(200, user_object(*user)) : refused(user.error());
+  return user ? tagged(json_answer(200, user_object(*user)), user->tag) : refused(user.error());
 }
 
 Response remove_user(const AdminCall& call) {
-  const auto removed = call.engine.registrar.remove_user(*call.user, call.request.origin, call.now);
+  const auto removed =
+      call.engine.registrar.remove_user(*call.user, call.request.origin, call.now, wanted_tags(call.request.if_match));
   if (!removed) return refused(removed.error());
   call.links.erase_of(call.user->text());
   call.user_removed(call.user->text());

@@ -40,6 +40,15 @@ void drop_oldest_pending(LoadedUser& user) {
   }
 }
 
+// A number is never given twice, so a user who is removed and comes back has other tags.
+std::string tag_of(const UserRecord& record) {
+  return std::to_string(record.number.value) + "." + std::to_string(record.version);
+}
+
+bool still(const UserRecord& record, const Registrar::SeenTags& seen) {
+  return !seen || std::find(seen->begin(), seen->end(), tag_of(record)) != seen->end();
+}
+
 bool name_in_use(const UserRecord& record, std::string_view name, DeviceId except, UnixMillis now) {
   return std::any_of(record.devices.begin(), record.devices.end(), [&](const DeviceRecord& device) {
     return device.id != except && device.name == name && !expired(device, now);
@@ -117,6 +126,8 @@ std::string_view to_string(Refusal refusal) {
       return "bad_parameters";
     case Refusal::code_length:
       return "code_length";
+    case Refusal::changed_meanwhile:
+      return "changed_meanwhile";
     case Refusal::store_unavailable:
       return "store_unavailable";
   }
@@ -206,7 +217,8 @@ DeviceView Registrar::view(const LoadedUser& user, std::size_t at, UnixMillis) {
           .confirmed_at_s = device.confirmed_at_s,
           .expires_at_s = device.status == DeviceStatus::pending ? device.expires_at_s : 0,
           .last_used_at_s = word.used() ? word.last_step() * device.parameters.period_s : 0,
-          .drift_steps = word.drift_steps()};
+          .drift_steps = word.drift_steps(),
+          .tag = tag_of(user.record)};
 }
 
 UserView Registrar::view(const LoadedUser& user, UnixMillis now) {
@@ -214,6 +226,7 @@ UserView Registrar::view(const LoadedUser& user, UnixMillis now) {
   view.user = user.record.user;
   view.created_at_s = user.record.created_at_s;
   view.version = user.record.version;
+  view.tag = tag_of(user.record);
   const ThrottleWord throttle{user.throttle.word};
   view.failures = throttle.failures();
   if (const std::optional<Lock> lock = engine::locked(throttle, now, policy_.copy().lockout)) {
@@ -307,11 +320,12 @@ Answer<UserView> Registrar::get(const UserName& name, UnixMillis now) {
 }
 
 Answer<DeviceView> Registrar::patch(const UserName& name, DeviceId id, const DevicePatch& patch, const Origin& origin,
-                                    UnixMillis now) {
+                                    UnixMillis now, const SeenTags& seen) {
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   const Answer<std::size_t> at = position(user, id);
   if (!at) return tl::unexpected(at.error());
+  if (!still(user->record, seen)) return tl::unexpected(Refusal::changed_meanwhile);
   DeviceRecord& device = user->record.devices[*at];
   if (expired(device, now)) return tl::unexpected(Refusal::expired);
   if (patch.enabled && device.status != DeviceStatus::active) return tl::unexpected(Refusal::not_active);
@@ -332,11 +346,13 @@ Answer<DeviceView> Registrar::patch(const UserName& name, DeviceId id, const Dev
   return view(*user, *at, now);
 }
 
-Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, const Origin& origin, UnixMillis now) {
+Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, const Origin& origin, UnixMillis now,
+                                         const SeenTags& seen) {
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   const Answer<std::size_t> at = position(user, id);
   if (!at) return tl::unexpected(at.error());
+  if (!still(user->record, seen)) return tl::unexpected(Refusal::changed_meanwhile);
   withdraw(*user);
   const LoadedUser before = *user;
   PutBack put_back([&] { publish(before); });
@@ -351,10 +367,12 @@ Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, cons
   return std::monostate{};
 }
 
-Answer<std::monostate> Registrar::remove_user(const UserName& name, const Origin& origin, UnixMillis now) {
+Answer<std::monostate> Registrar::remove_user(const UserName& name, const Origin& origin, UnixMillis now,
+                                              const SeenTags& seen) {
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   if (!user) return tl::unexpected(Refusal::user_not_found);
+  if (!still(user->record, seen)) return tl::unexpected(Refusal::changed_meanwhile);
   withdraw(*user);
   PutBack put_back([&] { publish(*user); });
   Change change;

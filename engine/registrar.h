@@ -41,6 +41,7 @@ enum class Refusal : std::uint8_t {
   secret_registered,  // the user has a device with this very secret
   bad_parameters,
   code_length,        // not the device's number of digits
+  changed_meanwhile,  // the user is not as the caller has seen them
   store_unavailable,  // nothing happened, or it is unknown whether: 503
 };
 std::string_view to_string(Refusal refusal);
@@ -68,12 +69,14 @@ struct DeviceView {
   std::int64_t expires_at_s = 0;    // pending only
   std::int64_t last_used_at_s = 0;  // begin of the step last accepted; 0: never
   int drift_steps = 0;
+  std::string tag;  // the user's: a change to any of their devices counts
 };
 
 struct UserView {
   std::string user;
   std::int64_t created_at_s = 0;
   std::uint64_t version = 0;
+  std::string tag;  // changes with every change of the user or their devices, and never comes back
   unsigned failures = 0;
   bool locked = false;
   bool hard_locked = false;
@@ -135,10 +138,14 @@ class Registrar {
   Answer<std::string> pending_uri(const UserName& user, DeviceId id, UnixMillis now);
   Answer<Confirmation> confirm(const UserName& user, DeviceId id, Code code, const Origin& origin, UnixMillis now);
   Answer<UserView> get(const UserName& user, UnixMillis now);
-  Answer<DeviceView> patch(const UserName& user, DeviceId id, const DevicePatch& patch, const Origin& origin,
-                           UnixMillis now);
-  Answer<std::monostate> remove(const UserName& user, DeviceId id, const Origin& origin, UnixMillis now);
-  Answer<std::monostate> remove_user(const UserName& user, const Origin& origin, UnixMillis now);
+  // `seen`: only while the user's change tag is one of these (UserView::tag).
+  using SeenTags = std::optional<std::vector<std::string>>;
+  Answer<DeviceView> patch(const UserName& user, DeviceId id, const DevicePatch& patch, const Origin& origin, UnixMillis now,
+                           const SeenTags& seen = std::nullopt);
+  Answer<std::monostate> remove(const UserName& user, DeviceId id, const Origin& origin, UnixMillis now,
+                                const SeenTags& seen = std::nullopt);
+  Answer<std::monostate> remove_user(const UserName& user, const Origin& origin, UnixMillis now,
+                                     const SeenTags& seen = std::nullopt);
   Answer<UserView> unlock(const UserName& user, const Origin& origin, UnixMillis now);
   Answer<Resynced> resync(const UserName& user, DeviceId id, Code code1, Code code2, const Origin& origin, UnixMillis now);
 

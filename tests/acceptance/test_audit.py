@@ -99,3 +99,21 @@ def test_the_trail_is_verified_offline_and_exported(server, tmp_path):
     assert [entry["sequence"] for entry in told] == [1, 2, 3]
     saved.write_text(head.stdout.replace(" 3 ", " 4 "))
     assert run("audit", "verify", "--head", str(saved), *data).returncode == 1
+
+
+def test_two_administrators_never_lose_an_update(server):
+    phone = server.register("ada")
+    path = path_of("ada", "devices", phone.device)
+    seen = server.call("GET", path).headers["etag"]
+    assert server.call("GET", path_of("ada")).headers["etag"] == seen
+    first = server.call("PATCH", path, {"name": "first"}, headers={"If-Match": seen})
+    assert first.status == 200 and first.headers["etag"] != seen
+    for method, where, body in [("PATCH", path, {"name": "second"}), ("DELETE", path, None), ("DELETE", path_of("ada"), None)]:
+        assert_problem(server.call(method, where, body, headers={"If-Match": seen}), 412)
+        assert_problem(server.call(method, where, body, headers={"If-Match": "W/" + first.headers["etag"]}), 412)
+    assert server.device(phone)["name"] == "first"
+    assert server.call("DELETE", path_of("ada"), headers={"If-Match": first.headers["etag"]}).status == 204
+    # Who comes back under the same name is somebody else.
+    again = server.register("ada")
+    assert server.call("GET", path_of("ada")).headers["etag"] not in (seen, first.headers["etag"])
+    assert_problem(server.call("DELETE", path_of("ada", "devices", again.device), headers={"If-Match": seen}), 412)
