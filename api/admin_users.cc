@@ -84,7 +84,7 @@ Response make_recovery_codes(const AdminCall& call) {
   if (!call.request.body.empty()) {
     if (const std::optional<RequestFault> fault = JsonFields(call.request.body).finish()) return problem(*fault);
   }
-  const auto made = call.engine.registrar.make_recovery_codes(*call.user, call.now);
+  const auto made = call.engine.registrar.make_recovery_codes(*call.user, call.request.origin, call.now);
   if (!made) return refused(made.error());
   json::array codes;
   for (const std::string& code : *made) codes.emplace_back(code);

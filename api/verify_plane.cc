@@ -351,7 +351,9 @@ void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& ch
     const VerifyFields& fields = check.question->fields;
     const std::optional<engine::UserName> user = engine::UserName::parse(fields.user.view());
     if (!user || !fields.recovery_code) return;
-    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, now);
+    const engine::Origin origin{
+        .actor = "key:" + engine::DeviceId{check.question->exchange->caller.id}.text(), .address = {}, .trace = {}};
+    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, origin, now);
     if (!check.use || check.use->result != Result::accepted || check.use->repeated) return;
     log(Level::info, "recovery code used", {{"user", user->text()}, {"left", std::int64_t{check.use->left}}});
   } catch (const std::exception& fault) {

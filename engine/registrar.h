@@ -151,11 +151,11 @@ class Registrar {
 
   // registrar_recovery.cc. Both compute slow hashes: on the pool for that, and on no thread that a verification waits for.
   // A new set of ten, shown once; the one before is void.
-  Answer<std::vector<std::string>> make_recovery_codes(const UserName& user, UnixMillis now);
+  Answer<std::vector<std::string>> make_recovery_codes(const UserName& user, const Origin& origin, UnixMillis now);
   // One attempt: charged on the user's throttle word, durably, before the code is looked at; used up, durably, before it is
   // accepted. `receipt` as in VerifyRequest.
   Answer<RecoveryUse> use_recovery_code(const UserName& user, const RecoveryCode& code, std::uint64_t receipt,
-                                        UnixMillis now);
+                                        const Origin& origin, UnixMillis now);
 
   // As Verifier::fence_until: codes from before that confirm or resynchronise are refused too.
   void fence_until(UnixMillis moment) noexcept { fence_ms_.store(moment.value, std::memory_order_relaxed); }

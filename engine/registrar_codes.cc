@@ -94,7 +94,8 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
   // A device that was shown after the fence has a secret that no lost confirmation can have used.
   const bool before_fence = device.created_at_s <= fence().seconds();
   const std::int64_t fenced = before_fence ? fenced_step(fence(), device.parameters.period_s, policy) : -1;
-  if (match < 0 || match <= std::max(retired_step(device, now), fenced)) return refuse_confirmation(*user, at, code, origin, now);
+  if (match < 0 || match <= std::max(retired_step(device, now), fenced))
+    return refuse_confirmation(*user, at, code, origin, now);
 
   // Who registers types slowly: nothing is learned of the clock yet.
   const ReplayWord word = ReplayWord::make(match, 0);

@@ -73,7 +73,7 @@ bool Registrar::write_throttle(const LoadedUser& user, const CellValue& value, C
   return committer_.commit(change) == Outcome::durable;
 }
 
-Answer<std::vector<std::string>> Registrar::make_recovery_codes(const UserName& name, UnixMillis now) {
+Answer<std::vector<std::string>> Registrar::make_recovery_codes(const UserName& name, const Origin& origin, UnixMillis now) {
   {
     const auto held = lock(name.text());
     if (!store_.load(name.text())) return tl::unexpected(Refusal::user_not_found);
@@ -94,12 +94,14 @@ Answer<std::vector<std::string>> Registrar::make_recovery_codes(const UserName& 
   if (!user) return tl::unexpected(Refusal::user_not_found);
   Change change;
   change.put_documents.emplace_back(RecoverySet::document_name(user->record.number.value), set.text());
+  change.audit.push_back(
+      entry("recovery_codes.make", name.text(), {}, R"({"codes":)" + std::to_string(texts.size()) + "}", origin, now));
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   return texts;
 }
 
 Answer<RecoveryUse> Registrar::use_recovery_code(const UserName& name, const RecoveryCode& code, std::uint64_t receipt,
-                                                 UnixMillis now) {
+                                                 const Origin& origin, UnixMillis now) {
   const Lockout lockout = policy_.copy().lockout;
   if (!store_.writable()) return tl::unexpected(Refusal::store_unavailable);
   UserNumber number;
@@ -145,6 +147,8 @@ Answer<RecoveryUse> Registrar::use_recovery_code(const UserName& name, const Rec
     });
     Change change;
     change.put_documents.emplace_back(RecoverySet::document_name(number.value), set.text());
+    change.audit.push_back(this->entry("recovery_codes.use", name.text(), {},
+                                       R"({"result":"accepted","left":)" + std::to_string(set.left()) + "}", origin, now));
     if (!cleared || !write_throttle(*user, *cleared, std::move(change))) return tl::unexpected(Refusal::store_unavailable);
     return RecoveryUse{.result = Result::accepted, .left = set.left()};
   }
@@ -162,7 +166,11 @@ Answer<RecoveryUse> Registrar::use_recovery_code(const UserName& name, const Rec
     const std::uint64_t mark = entry != nullptr ? receipt | replayed_mark : receipt;
     return CellValue{next.bits, receipt == 0 || again ? old.receipt : mark};
   });
-  if (!settled || !write_throttle(*user, *settled)) return tl::unexpected(Refusal::store_unavailable);
+  Change change;
+  if (use.result == Result::rejected) {
+    change.audit.push_back(this->entry("recovery_codes.use", name.text(), {}, R"({"result":"rejected"})", origin, now));
+  }
+  if (!settled || !write_throttle(*user, *settled, std::move(change))) return tl::unexpected(Refusal::store_unavailable);
   if (use.result == Result::rejected) {
     const ThrottleWord word{charged.word};
     use.hard_locked = word.failures() >= lockout.hard_failures;

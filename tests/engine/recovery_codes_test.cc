@@ -80,11 +80,11 @@ TEST(RecoveryThrottle, AtAHardLockEachAttemptHoldsUpTheNextForLonger) {
 class Recovery : public EngineTest {
  protected:
   RecoveryUse use(const std::string& code, UnixMillis now = start, std::uint64_t receipt = 0) {
-    const auto used = engine.registrar.use_recovery_code(name("ada"), *RecoveryCode::parse(code), receipt, now);
+    const auto used = engine.registrar.use_recovery_code(name("ada"), *RecoveryCode::parse(code), receipt, tester, now);
     EXPECT_TRUE(used.has_value());
     return used.value_or(RecoveryUse{});
   }
-  std::vector<std::string> make() { return engine.registrar.make_recovery_codes(name("ada"), start).value(); }
+  std::vector<std::string> make() { return engine.registrar.make_recovery_codes(name("ada"), tester, start).value(); }
   unsigned left() { return engine.registrar.get(name("ada"), start)->recovery_codes_left; }
 };
 
@@ -172,7 +172,7 @@ TEST_F(Recovery, WhatIsNotDurableIsNotAccepted) {
   registered("ada");
   const auto codes = make();
   store.next_outcome = Outcome::failed;
-  EXPECT_FALSE(engine.registrar.use_recovery_code(name("ada"), *RecoveryCode::parse(codes[0]), 0, start));
+  EXPECT_FALSE(engine.registrar.use_recovery_code(name("ada"), *RecoveryCode::parse(codes[0]), 0, tester, start));
   store.next_outcome = Outcome::durable;
   EXPECT_EQ(left(), 10u);
 }
@@ -180,7 +180,7 @@ TEST_F(Recovery, WhatIsNotDurableIsNotAccepted) {
 TEST_F(Recovery, GoesWithTheUser) {
   registered("ada");
   const auto codes = make();
-  ASSERT_TRUE(engine.registrar.remove_user(name("ada"), start));
+  ASSERT_TRUE(engine.registrar.remove_user(name("ada"), tester, start));
   EXPECT_EQ(use(codes[0]).result, Result::no_device);
   registered("ada");
   EXPECT_EQ(left(), 0u);
