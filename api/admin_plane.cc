@@ -181,7 +181,11 @@ void AdminPlane::publish_links_at(std::string base_url, std::int64_t expires_s) 
 
 Response AdminPlane::handle(const Request& request, engine::UnixMillis now) noexcept {
   try {
-    return route(request, now);
+    Response response = route(request, now);
+    if (response.status == 403 && refusals_ != nullptr) {
+      refusals_->note(request.origin, response.status, request.method, request.target, now);
+    }
+    return response;
   } catch (const engine::StoreError& fault) {
     spdlog::error("store fault in an administrative request: {}", fault.what());
     return problem(503, "store_unavailable", "The store cannot be read at the moment. Try again later.");

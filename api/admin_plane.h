@@ -8,14 +8,16 @@
 #include "api/access_keys.h"
 #include "api/message.h"
 #include "api/portal_links.h"
+#include "api/refusal_audit.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
 
 class AdminPlane {
  public:
-  AdminPlane(engine::Engine& engine, AccessKeys& keys)
-      : engine_(engine), keys_(keys), links_(engine.store, engine.committer) {}
+  // `refusals` hears of requests whose key lacks the scope; none: nobody does.
+  AdminPlane(engine::Engine& engine, AccessKeys& keys, RefusalAudit* refusals = nullptr)
+      : engine_(engine), keys_(keys), refusals_(refusals), links_(engine.store, engine.committer) {}
 
   // The caller is authenticated; scopes are checked here, a route at a time. Unknown path: 404 problem; wrong method: 405
   // with Allow. HEAD is answered as GET, body included: the session leaves it out. Never throws: a fault of the store is a
@@ -33,6 +35,7 @@ class AdminPlane {
 
   engine::Engine& engine_;
   AccessKeys& keys_;
+  RefusalAudit* const refusals_;
   std::mutex policy_changes_;
   PortalLinks links_;
   std::string base_url_;

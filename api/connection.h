@@ -81,7 +81,8 @@ class Connection {
   bool admit(const RequestHead& head, bool body_is_here);
   std::size_t body_limit(const RequestHead& head);
   void dispatch(const RequestHead& head, std::string_view body);
-  engine::Origin origin_of(const Exchange& exchange, const RequestHead& head) const;
+  engine::Origin origin_of(std::string actor, const RequestHead& head) const;
+  void note_refusal(const RequestHead& head);
   void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
   void answer_readiness(Exchange& exchange);
   void manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);

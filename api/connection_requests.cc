@@ -173,7 +173,10 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
   const Route route = route_of(head.target, planes_);
   if (needs_key(route)) {
     const std::optional<AccessKeys::Granted> granted = authenticate(head.authorization);
-    if (!granted) return answer(exchange, no_key());
+    if (!granted) {
+      if (route == Route::managed) note_refusal(head);
+      return answer(exchange, no_key());
+    }
     exchange.caller = *granted;
   }
   const bool reads = head.method == Method::get || head.method == Method::head;
@@ -192,6 +195,11 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
     case Route::unknown:
       return answer(exchange, not_found());
   }
+}
+
+// Nobody yet: there is no key to name.
+void Connection::note_refusal(const RequestHead& head) {
+  loop_.services().refusals.note(origin_of("nobody", head), 401, head.method, head.target, engine::wall_now());
 }
 
 void Connection::answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
@@ -224,10 +232,10 @@ void Connection::answer_readiness(Exchange& exchange) {
   answer(exchange, {.body = R"({"status":"ready"})"});
 }
 
-engine::Origin Connection::origin_of(const Exchange& exchange, const RequestHead& head) const {
+engine::Origin Connection::origin_of(std::string actor, const RequestHead& head) const {
   boost::system::error_code gone;
   const auto peer = socket_.remote_endpoint(gone);
-  return {.actor = "key:" + engine::DeviceId{exchange.caller.id}.text(),
+  return {.actor = std::move(actor),
           .address = gone ? std::string() : peer.address().to_string(),
           .trace = std::string(head.trace)};
 }

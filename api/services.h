@@ -6,6 +6,7 @@
 
 #include "api/admin_plane.h"
 #include "api/portal_plane.h"
+#include "api/refusal_audit.h"
 #include "api/server.h"
 #include "api/worker_pool.h"
 #include "engine/engine.h"
@@ -17,7 +18,8 @@ struct Services {
       : engine(engine_in),
         keys(keys_in),
         options(std::move(options_in)),
-        admin(engine_in, keys_in),
+        refusals(engine_in.committer),
+        admin(engine_in, keys_in, &refusals),
         portal(engine_in, keys_in, admin, options.portal),
         workers(options.workers, options.worker_queue_max),
         slow_workers(options.slow_workers, options.slow_queue_max) {}
@@ -25,6 +27,7 @@ struct Services {
   engine::Engine& engine;
   AccessKeys& keys;
   const ServerOptions options;
+  RefusalAudit refusals;
   AdminPlane admin;
   PortalPlane portal;
   WorkerPool workers;

@@ -1,7 +1,7 @@
 """The audit trail: who did what, found again over REST, and checked offline."""
 import json
 
-from watchword import assert_problem, path_of, run
+from watchword import assert_problem, eventually, path_of, run
 
 
 def entries_of(server, query="", key=None):
@@ -117,3 +117,16 @@ def test_two_administrators_never_lose_an_update(server):
     again = server.register("ada")
     assert server.call("GET", path_of("ada")).headers["etag"] not in (seen, first.headers["etag"])
     assert_problem(server.call("DELETE", path_of("ada", "devices", again.device), headers={"If-Match": seen}), 412)
+
+
+def test_refused_requests_are_told_but_cannot_fill_the_disk(server):
+    reader = server.new_key("read")["key"]
+    assert_problem(server.call("DELETE", path_of("ada"), key=reader), 403)
+    for _ in range(400):
+        assert_problem(server.call("GET", "/v1/users?prefix=s3cret", key="ww_nobody"), 401)
+    told = eventually(lambda: [one for one in entries_of(server, "?action=request.refused&limit=1000")["entries"]][1:], what="entries")
+    assert len(told) < 300
+    first = told[-1] if told[-1]["detail"]["status"] == 403 else entries_of(server, "?action=request.refused&limit=1000")["entries"][-1]
+    assert first["detail"] == {"status": 403, "method": "DELETE", "path": "/v1/users/ada"}
+    assert first["actor"].startswith("key:")
+    assert told[0]["actor"] == "nobody" and told[0]["address"] == "127.0.0.1" and "s3cret" not in json.dumps(told)

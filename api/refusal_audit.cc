@@ -1,0 +1,97 @@
+#include "api/refusal_audit.h"
+
+#include <algorithm>
+
+#include <spdlog/spdlog.h>
+
+namespace watchword::api {
+namespace {
+
+std::string_view name_of(Method method) {
+  switch (method) {
+    case Method::get:
+      return "GET";
+    case Method::head:
+      return "HEAD";
+    case Method::post:
+      return "POST";
+    case Method::put:
+      return "PUT";
+    case Method::patch:
+      return "PATCH";
+    case Method::del:
+      return "DELETE";
+    case Method::other:
+      break;
+  }
+  return "other";
+}
+
+// A path may hold bytes that no JSON text has; it is cut and told in ASCII.
+std::string told_path(std::string_view target) {
+  std::string path(target.substr(0, std::min(target.find('?'), RefusalAudit::path_bytes_max)));
+  std::replace_if(
+      path.begin(), path.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return path;
+}
+
+}  // namespace
+
+RefusalAudit::RefusalAudit(engine::Committer& committer) : committer_(committer), thread_([this] { run(); }) {}
+
+RefusalAudit::~RefusalAudit() {
+  stop();
+}
+
+// A clock that was set back refills nothing until it has caught up; one that was set forward refills the burst once.
+bool RefusalAudit::admit(engine::UnixMillis now) {
+  const std::int64_t passed = now.value - refilled_at_ms_;
+  if (passed >= refill_ms) {
+    tokens_ = static_cast<std::uint32_t>(std::min<std::int64_t>(burst, tokens_ + passed / refill_ms));
+    refilled_at_ms_ = now.value;
+  }
+  if (tokens_ == 0 || waiting_.size() >= burst) return false;
+  --tokens_;
+  return true;
+}
+
+void RefusalAudit::note(const engine::Origin& origin, unsigned status, Method method, std::string_view target,
+                        engine::UnixMillis now) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || !admit(now)) {
+    ++left_out_;
+    return;
+  }
+  std::string detail = R"({"status":)" + std::to_string(status) + R"(,"method":")" + std::string(name_of(method)) +
+                       R"(","path":)" + engine::json_quoted(told_path(target));
+  if (left_out_ > 0) detail += R"(,"left_out":)" + std::to_string(left_out_);
+  left_out_ = 0;
+  waiting_.push_back(
+      {.at = now, .origin = origin, .action = "request.refused", .user = {}, .device = {}, .detail = detail + "}"});
+  wake_.notify_one();
+}
+
+void RefusalAudit::run() {
+  for (;;) {
+    engine::Change change;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      change.audit.swap(waiting_);
+    }
+    if (committer_.commit(change) == engine::Outcome::durable) continue;
+    spdlog::warn("{} refused requests are missing in the audit trail: the store takes no writes", change.audit.size());
+  }
+}
+
+void RefusalAudit::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace watchword::api
