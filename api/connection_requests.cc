@@ -259,6 +259,7 @@ void Connection::manage(Exchange& exchange, Route route, const RequestHead& head
                                    .if_match = std::string(head.if_match),
                                    .body = std::string(body),
                                    .caller = exchange.caller,
+                                   .origin = origin_of("key:" + engine::DeviceId{exchange.caller.id}.text(), head),
                                    .browser = route == Route::portal ? browser_side(head) : BrowserSide{}});
   if (!taken) answer(exchange, overloaded());
 }
