@@ -50,7 +50,7 @@ constexpr std::string_view key = "/v1/api-keys/{key}";
 constexpr std::string_view backups = "/v1/backups";
 constexpr std::string_view audit = "/v1/audit";
 
-constexpr std::array<Route, 21> routes = {{
+constexpr auto routes = std::to_array<Route>({
     {Method::get, users, one_of(Scope::read), Takes::query, list_users},
     {Method::get, user, one_of(Scope::read), Takes::nothing, show_user},
     {Method::del, user, one_of(Scope::admin), Takes::nothing, remove_user},
@@ -74,7 +74,7 @@ constexpr std::array<Route, 21> routes = {{
     {Method::del, key, one_of(Scope::admin), Takes::nothing, revoke_key},
     {Method::post, backups, one_of(Scope::admin), Takes::nothing, make_backup},
     {Method::get, audit, one_of(Scope::audit), Takes::query, list_audit},
-}};
+});
 
 std::string_view method_names(Method method) {
   switch (method) {
