@@ -125,29 +125,39 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
     return Progress::ready;
   }
   exchange.batch = std::move(batch);
+  items_.clear();
   for (Question& question : exchange.batch->questions) {
     question.exchange = &exchange;
-    ask(question, now);
+    items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
   }
+  engine_.verifier.verify_batch(items_, now, producer_);
+  auto item = items_.begin();
+  for (Question& question : exchange.batch->questions) take(question, (item++)->next);
   return settle(exchange);
 }
 
-void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
-  Exchange& exchange = *question.exchange;
+engine::VerifyRequest VerifyPlane::request_of(const Question& question) const {
   const VerifyFields& fields = question.fields;
-  const engine::VerifyRequest request{
+  return {
       .user = fields.user.view(),
       .code = fields.code,
       .device = fields.device,
-      .receipt = receipt_of(engine_.store.hash_key(), exchange.caller.id, fields),
+      .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, fields),
   };
-  switch (engine_.verifier.verify(request, now, producer_, question, question.verdict)) {
+}
+
+void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
+  take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict));
+}
+
+void VerifyPlane::take(Question& question, engine::Next next) {
+  switch (next) {
     case Next::answer:
       question.standing = Standing::answered;
       break;
     case Next::await_commit:
       question.standing = Standing::committing;
-      ++exchange.committing;
+      ++question.exchange->committing;
       break;
     case Next::load_user:
       question.standing = question.loads < loads_max ? Standing::loading : Standing::overloaded;

@@ -40,6 +40,8 @@ class VerifyPlane {
 
  private:
   void ask(Question& question, engine::UnixMillis now);
+  engine::VerifyRequest request_of(const Question& question) const;
+  static void take(Question& question, engine::Next next);
   Progress settle(Exchange& exchange);
   void render(Exchange& exchange);
   void render_one(Exchange& exchange);
@@ -47,7 +49,9 @@ class VerifyPlane {
 
   engine::Engine& engine_;
   engine::Producer& producer_;
-  std::string body_;  // scratch
+  // Scratch.
+  std::string body_;
+  std::vector<engine::BatchItem> items_;
 };
 
 // On a worker thread. Brings each load's user into memory.

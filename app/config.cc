@@ -276,7 +276,18 @@ void read_log(const Reader& in, const toml::node& node, Config& config) {
                           }}});
 }
 
+void read_engine(const Reader& in, const toml::node& node, Config& config) {
+  in.table("engine", node,
+           {{"hmac", [&](const auto& value) {
+               config.hmac = in.choice<Hmac>("engine.hmac", value, {{"auto", Hmac::automatic}, {"openssl", Hmac::openssl}});
+             }}});
+}
+
 }  // namespace
+
+const engine::HmacKernel& kernel_of(Hmac hmac) {
+  return hmac == Hmac::openssl ? engine::openssl_kernel() : engine::best_kernel();
+}
 
 Config default_config() {
   Config config;
@@ -293,6 +304,7 @@ Config parse_config(std::string_view text, const std::string& name) {
              {{"data", [&](const auto& node) { in.table("data", node, data_keys(in, config)); }},
               {"listener", [&](const auto& node) { read_listeners(in, node, config); }},
               {"client_certificate", [&](const auto& node) { read_client_certificates(in, node, config); }},
+              {"engine", [&](const auto& node) { read_engine(in, node, config); }},
               {"server", [&](const auto& node) { in.table("server", node, server_keys(in, config)); }},
               {"log", [&](const auto& node) { read_log(in, node, config); }},
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/server.h"
+#include "engine/otp.h"
 #include "engine/policy.h"
 #include "storage/open.h"
 
@@ -21,10 +22,15 @@ struct LogOptions {
   std::string level = "info";  // debug, info, warning, error
 };
 
+// Who computes the codes. `openssl` forces libcrypto on a machine whose processor could do better.
+enum class Hmac : std::uint8_t { automatic, openssl };
+const engine::HmacKernel& kernel_of(Hmac hmac);
+
 struct Config {
   storage::RocksStoreOptions store;
   api::ServerOptions server;
   LogOptions log;
+  Hmac hmac = Hmac::automatic;
   engine::Policy policy;  // until one is set over REST
 };
 

@@ -92,8 +92,9 @@ int run_serve(const Config& config) {
   storage::RocksStoreOptions store_options = config.store;
   store_options.warn = [](const std::string& text) { log(Level::warning, "rocksdb", {{"message", text}}); };
   const std::unique_ptr<engine::Store> store = storage::open_rocks_store(store_options);
-  engine::Engine engine(*store, api::load_policy(*store, config.policy));
-  log(Level::info, "kernel", {{"hmac", engine::best_kernel().name}});
+  const engine::HmacKernel& kernel = kernel_of(config.hmac);
+  engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel);
+  log(Level::info, "kernel", {{"hmac", kernel.name}});
   {
     api::AccessKeys keys(*store, engine.committer);
     api::Server server(engine, keys, config.server);

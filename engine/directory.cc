@@ -126,6 +126,21 @@ void Directory::prefetch(std::uint64_t hash) const noexcept {
   __builtin_prefetch(&table.slots[home(hash) & table.mask]);
 }
 
+void Directory::prefetch_user(std::uint64_t hash) const noexcept {
+  const Table& table = *shards_[hash % shard_count]->table.load(std::memory_order_acquire);
+  for (std::size_t at = home(hash) & table.mask;; at = (at + 1) & table.mask) {
+    const std::uint64_t slot = table.slots[at].load(std::memory_order_acquire);
+    if (slot == empty_slot) return;
+    if (slot == erased_slot || !tag_matches(slot, hash)) continue;
+    // Header and device are written, the rest is read.
+    const char* const block = reinterpret_cast<const char*>(user_of(slot));
+    __builtin_prefetch(block, 1);
+    __builtin_prefetch(block + 64, 1);
+    __builtin_prefetch(block + 128);
+    return;
+  }
+}
+
 namespace {
 
 struct Layout {

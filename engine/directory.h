@@ -76,6 +76,8 @@ class Directory {
   ResidentUser* find(std::string_view user, std::uint64_t hash) const noexcept;
   // Inside a ReadScope. Starts the fetch of what find() will touch first.
   void prefetch(std::uint64_t hash) const noexcept;
+  // Inside a ReadScope, some work after prefetch(): starts the fetch of the block itself. A hint: it may be another user's.
+  void prefetch_user(std::uint64_t hash) const noexcept;
 
   // Writers: any thread but an event loop's; calls about one user must not overlap (Registrar's stripes see to that).
   // Makes the user resident, or replaces the resident block: its words are frozen, carried over by device id (those of the

@@ -302,6 +302,40 @@ std::string_view to_string(Result result) {
 
 Next Verifier::verify(const VerifyRequest& request, UnixMillis now, Producer& producer, Ticket& ticket,
                       Verdict& verdict) noexcept {
+  const ReadScope scope;
+  return verify_hashed(request, hash_user(request.user), now, producer, ticket, verdict);
+}
+
+void Verifier::verify_batch(std::span<BatchItem> items, UnixMillis now, Producer& producer) noexcept {
+  // A miss to memory lasts about as long as one verification; a few of them lie between asking for a slot, asking for the
+  // block that it names, and needing either.
+  constexpr std::size_t slot_ahead = 8, block_ahead = 4;
+  constexpr std::size_t group_max = 64;  // a read scope ends now and then: replaced blocks are freed only after it
+  for (std::size_t begin = 0; begin < items.size(); begin += group_max) {
+    const std::span<BatchItem> group = items.subspan(begin, std::min(group_max, items.size() - begin));
+    std::uint64_t hashes[group_max];
+    const ReadScope scope;
+    const auto fetch_slot = [&](std::size_t i) {
+      if (i >= group.size()) return;
+      hashes[i] = hash_user(group[i].request.user);
+      directory_.prefetch(hashes[i]);
+    };
+    const auto fetch_block = [&](std::size_t i) {
+      if (i < group.size()) directory_.prefetch_user(hashes[i]);
+    };
+    for (std::size_t i = 0; i < slot_ahead; ++i) fetch_slot(i);
+    for (std::size_t i = 0; i < block_ahead; ++i) fetch_block(i);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      fetch_slot(i + slot_ahead);
+      fetch_block(i + block_ahead);
+      BatchItem& item = group[i];
+      item.next = verify_hashed(item.request, hashes[i], now, producer, *item.ticket, *item.verdict);
+    }
+  }
+}
+
+Next Verifier::verify_hashed(const VerifyRequest& request, std::uint64_t hash, UnixMillis now, Producer& producer,
+                             Ticket& ticket, Verdict& verdict) noexcept {
   if (!store_.writable()) return Next::unavailable;
   if (!producer.has_room(cells_per_verification_max)) return Next::overloaded;
   verdict.repeated = false;
@@ -312,8 +346,6 @@ Next Verifier::verify(const VerifyRequest& request, UnixMillis now, Producer& pr
   verdict.device = {};
   verdict.device_name_bytes = 0;
 
-  const ReadScope scope;
-  const std::uint64_t hash = hash_user(request.user);
   Attempt attempt(request, now, policy_.current(), kernel_, UnixMillis{fence_ms_.load(std::memory_order_relaxed)}, producer,
                   ticket, verdict);
   // A block is frozen only while its successor is being published: microseconds.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "engine/committer.h"
@@ -45,6 +46,14 @@ enum class Next : std::uint8_t {
   overloaded,    // the ring is full: 503
 };
 
+// One of several verifications that are asked together.
+struct BatchItem {
+  VerifyRequest request;
+  Ticket* ticket;                // as in Verifier::verify
+  Verdict* verdict;              // written
+  Next next = Next::overloaded;  // written
+};
+
 class Verifier {
  public:
   Verifier(Directory& directory, const PolicyBox& policy, const Store& store, const HmacKernel& kernel)
@@ -54,11 +63,18 @@ class Verifier {
   // committer.kick() after a batch of calls. `ticket` is used only when await_commit is answered.
   Next verify(const VerifyRequest& request, UnixMillis now, Producer& producer, Ticket& ticket, Verdict& verdict) noexcept;
 
+  // Each item as verify() would, in order; the memory of the users to come is fetched while the codes of the ones before are
+  // computed. Two items about one user meet like two requests one after the other.
+  void verify_batch(std::span<BatchItem> items, UnixMillis now, Producer& producer) noexcept;
+
   // Codes of steps that ended at or before this moment plus one window are refused as replayed (see Fence in
   // docs/architecture.md).
   void fence_until(UnixMillis moment) noexcept { fence_ms_.store(moment.value, std::memory_order_relaxed); }
 
  private:
+  Next verify_hashed(const VerifyRequest& request, std::uint64_t hash, UnixMillis now, Producer& producer, Ticket& ticket,
+                     Verdict& verdict) noexcept;
+
   Directory& directory_;
   const PolicyBox& policy_;
   const Store& store_;

@@ -118,3 +118,12 @@ def test_a_leading_zero_belongs_to_the_code(make_server, tmp_path):
     server.start()
     assert server.call("POST", "/v1/verify", {"user": "zero", "code": "7081804"}).status == 422
     assert server.result("zero", "07081804") == "accepted"
+
+
+def test_codes_agree_when_openssl_is_forced(make_server):
+    server = make_server(config='[engine]\nhmac = "openssl"\n').start()
+    assert '"hmac":"openssl"' in server.log().replace(" ", "")
+    for algorithm in ("SHA1", "SHA256", "SHA512"):
+        phone = server.register(f"forced-{algorithm}", step_back=1, algorithm=algorithm)
+        assert server.result(phone.user, phone.code(server.now())) == "accepted", algorithm
+        assert server.result(phone.user, phone.wrong_code(server.now())) == "rejected", algorithm

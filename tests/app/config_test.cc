@@ -19,6 +19,12 @@ void expect_fault(const std::string& text, const std::vector<std::string>& words
   for (const std::string& word : words) EXPECT_NE(said.find(word), std::string::npos) << "\"" << word << "\" in: " << said;
 }
 
+TEST(Config, ForcesOpensslsHashes) {
+  EXPECT_EQ(&kernel_of(parse_config("[engine]\nhmac = \"openssl\"\n", "f.toml").hmac), &engine::openssl_kernel());
+  EXPECT_EQ(&kernel_of(parse_config("[engine]\nhmac = \"auto\"\n", "f.toml").hmac), &engine::best_kernel());
+  expect_fault("[engine]\nhmac = \"fast\"\n", {"engine.hmac", "auto", "openssl"});
+}
+
 TEST(Config, TheFileThatComesWithItSaysTheDefaults) {
   const Config defaults = default_config();
   const Config read = read_config(std::string(WATCHWORD_CONFIGS) + "/watchword.toml");
@@ -30,6 +36,7 @@ TEST(Config, TheFileThatComesWithItSaysTheDefaults) {
   EXPECT_EQ(read.store.wal_bytes_max, defaults.store.wal_bytes_max);
   EXPECT_EQ(read.store.unfolded_cells_max, defaults.store.unfolded_cells_max);
   EXPECT_EQ(read.store.fold_interval_ms, defaults.store.fold_interval_ms);
+  EXPECT_EQ(read.hmac, defaults.hmac);
   ASSERT_EQ(read.server.listeners.size(), 1u);
   EXPECT_EQ(read.server.listeners[0].host, defaults.server.listeners[0].host);
   EXPECT_EQ(read.server.listeners[0].port, defaults.server.listeners[0].port);
