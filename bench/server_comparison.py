@@ -14,6 +14,7 @@ import hmac
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -158,6 +159,58 @@ http {
         self.call("PUT", "/v1/policy", policy)
 
 
+def fdatasync_p99_ms(directory, seconds=3):
+    """One small append and one fdatasync at a time, on the disk of the data directory."""
+    path = os.path.join(directory, "fdatasync")
+    spent = []
+    with open(path, "wb", buffering=0) as file:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            file.write(b"x" * 512)
+            begin = time.monotonic()
+            os.fdatasync(file.fileno())
+            spent.append((time.monotonic() - begin) * 1000)
+    os.unlink(path)
+    return sorted(spent)[len(spent) * 99 // 100]
+
+
+def durable_batches(run, codes, first, count, connections=4, size=100):
+    """Accepted codes a second in batches: every answer is checked. The requests are made before the clock starts."""
+    requests = []
+    for at in range(first, first + count, size):
+        items = ",".join('{"user":"user%d@example.org","code":"%s"}' % (i, codes(i)) for i in range(at, at + size))
+        body = ('{"items":[%s]}' % items).encode()
+        head = "POST /v1/verify/batch HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n" % run.key
+        requests.append(head.encode() + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    os.sched_setaffinity(0, {1})
+    sockets = [socket.create_connection(("127.0.0.1", run.port)) for _ in range(connections)]
+    answers, poll, held = [], select.poll(), {}
+    begin = time.monotonic()
+    for s in sockets:
+        poll.register(s, select.POLLIN)
+        s.sendall(requests.pop())
+        held[s.fileno()] = [s, b""]
+    while held:
+        for number, _ in poll.poll(10_000):
+            one = held[number]
+            one[1] += one[0].recv(1 << 20)
+            head, mark, body = one[1].partition(b"\r\n\r\n")
+            if not mark or len(body) < int(re.search(rb"(?i)content-length: (\d+)", head).group(1)):
+                continue
+            answers.append(one[1])
+            one[1] = b""
+            if requests:
+                one[0].sendall(requests.pop())
+            else:
+                poll.unregister(number)
+                held.pop(number)[0].close()
+    spent = time.monotonic() - begin
+    os.sched_setaffinity(0, {0, 1})
+    accepted = sum(answer.count(b'"result":"accepted"') for answer in answers)
+    assert accepted == count, "%d of %d accepted" % (accepted, count)
+    return count / spent
+
+
 def compare(run, name, bodies_of_pair, connections, expected):
     rows = []
     for pair in range(run.args.pairs):
@@ -225,15 +278,30 @@ def main():
             used[0] += run_budget
             return right[at // args.users], at % args.users
 
-        run_budget = args.users // -(-2 * args.pairs // 3)
+        run_budget = args.users // -(-(2 * args.pairs + 1) // 3)
         for connections in (256, 64):
             results.append(compare(run, "durable acceptances, %d connections" % connections, fresh, connections, all_accepted))
+        single = results[-1]["rate_median"]
+        # The codes of the last step, of users that no run before took.
+        first = args.users - args.pairs * 40_000
+        assert used[0] <= 2 * args.users + first, "too few users for so many pairs"
+        pairs = []
+        for pair in range(args.pairs):
+            rate = durable_batches(run, lambda i: totp(secret_of(i), step + 1), first + pair * 40_000, 40_000)
+            pairs.append({"watchword": rate, "single": single, "ratio": rate / single})
+            print("  %-34s %9.0f/s  one by one %9.0f/s  ratio %.2f" % ("durable, batches of 100", rate, single, rate / single), flush=True)
+        batches = {"name": "durable, batches of 100, to one by one", "connections": 4, "pairs": pairs,
+                   "ratio_median": statistics.median(p["ratio"] for p in pairs),
+                   "rate_median": statistics.median(p["watchword"] for p in pairs)}
+        disk = {"name": "fdatasync", "p99_ms": fdatasync_p99_ms(run.dir)}
         for result in results:
             print("%-38s %9.0f/s   ratio to nginx %.2f (median of %d pairs)" % (result["name"], result["rate_median"],
                                                                                 result["ratio_median"], args.pairs))
+        print("%-38s %9.0f/s   ratio to one by one %.2f" % (batches["name"], batches["rate_median"], batches["ratio_median"]))
+        print("%-38s p99 %.2f ms" % ("one fdatasync on this disk", disk["p99_ms"]))
         if args.json:
             with open(args.json, "w") as out:
-                json.dump(results, out, indent=1)
+                json.dump(results + [batches, disk], out, indent=1)
     finally:
         run.stop()
 

@@ -6,6 +6,8 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include "bench/discarding_store.h"
@@ -67,10 +69,12 @@ struct World {
   }
 };
 
-World& world(std::size_t users) {
+enum class Past : std::uint8_t { any, none };  // of the users: what earlier benchmarks asked them
+
+World& world(std::size_t users, Past past = Past::any) {
   static std::unique_ptr<World> held;
   static std::size_t held_users = 0;
-  if (held_users != users) {
+  if (held_users != users || past == Past::none) {
     held.reset();
     held = std::make_unique<World>(users);
     held_users = users;
@@ -78,40 +82,168 @@ World& world(std::size_t users) {
   return *held;
 }
 
+// Names in the order of asking stand one after another, as they would come out of sockets: close at hand, unlike the users.
+class Order {
+ public:
+  Order(const World& world, std::size_t count, unsigned seed) : spans_(count) {
+    std::mt19937_64 random(seed);
+    for (auto& [at, bytes] : spans_) {
+      const std::string& name = world.names[random() % world.names.size()];
+      at = static_cast<std::uint32_t>(text_.size());
+      bytes = static_cast<std::uint32_t>(name.size());
+      text_ += name;
+    }
+  }
+  std::string_view operator[](std::size_t i) const {
+    const auto [at, bytes] = spans_[i % spans_.size()];
+    return std::string_view(text_).substr(at, bytes);
+  }
+
+ private:
+  std::string text_;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> spans_;
+};
+constexpr std::size_t order_length = 1 << 20;
+constexpr std::size_t kick_every = 256;
+
+void hand_over(World& w, Producer& producer) {
+  producer.publish();
+  w.engine.committer.kick();
+}
+
+// What a loop does when the ring is full is to answer 503; here the answer is waited for.
+Next ask(World& w, Producer& producer, const VerifyRequest& request, UnixMillis when, Ticket& ticket, Verdict& verdict) {
+  Next next;
+  while ((next = w.engine.verifier.verify(request, when, producer, ticket, verdict)) == Next::overloaded) {
+    hand_over(w, producer);
+    std::this_thread::yield();
+  }
+  return next;
+}
+
 void wrong_code(benchmark::State& state) {
   World& w = world(static_cast<std::size_t>(state.range(0)));
-  // Names stand one after another in the order of asking, as they would come out of sockets: close at hand, unlike the
-  // users.
-  std::mt19937_64 random(1);
-  std::string text;
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> order(1 << 20);
-  for (auto& [at, bytes] : order) {
-    const std::string& name = w.names[random() % w.names.size()];
-    at = static_cast<std::uint32_t>(text.size());
-    bytes = static_cast<std::uint32_t>(name.size());
-    text += name;
-  }
+  const Order order(w, order_length, 1);
   std::size_t i = 0;
   Ticket ticket;
   Verdict verdict;
   for (auto _ : state) {
-    const auto [at, bytes] = order[i++ % order.size()];
-    const VerifyRequest request{.user = std::string_view(text).substr(at, bytes), .code = {123456, 6}};
-    while (w.engine.verifier.verify(request, now, w.producer, ticket, verdict) == Next::overloaded) {
-      w.producer.publish();
-      w.engine.committer.kick();
-      std::this_thread::yield();
-    }
-    if (i % 64 == 0) {
-      w.producer.publish();
-      w.engine.committer.kick();
-    }
+    ask(w, w.producer, {.user = order[i++], .code = {123456, 6}}, now, ticket, verdict);
+    if (i % kick_every == 0) hand_over(w, w.producer);
   }
-  w.producer.publish();
-  w.engine.committer.kick();
+  hand_over(w, w.producer);
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(wrong_code)->Arg(1)->Arg(10'000)->Arg(1'000'000);
+BENCHMARK(wrong_code)->Arg(1)->Arg(10'000)->Arg(100'000)->Arg(1'000'000);
+
+void wrong_code_in_batches(benchmark::State& state) {
+  World& w = world(static_cast<std::size_t>(state.range(0)));
+  const Order order(w, order_length, 2);
+  constexpr std::size_t batch = 100;
+  std::vector<Ticket> tickets(batch);
+  std::vector<Verdict> verdicts(batch);
+  std::vector<BatchItem> items(batch);
+  std::size_t i = 0;
+  for (auto _ : state) {
+    for (std::size_t k = 0; k < batch; ++k) {
+      items[k] = {.request = {.user = order[i++], .code = {123456, 6}}, .ticket = &tickets[k], .verdict = &verdicts[k]};
+    }
+    w.engine.verifier.verify_batch(items, now, w.producer);
+    if (items.back().next == Next::overloaded) state.SkipWithError("the ring was full");
+    if (i % (2 * batch) == 0) {
+      hand_over(w, w.producer);
+      while (!w.producer.has_room(2 * batch)) std::this_thread::yield();
+    }
+  }
+  hand_over(w, w.producer);
+  state.SetItemsProcessed(static_cast<std::int64_t>(i));
+}
+BENCHMARK(wrong_code_in_batches)->Arg(10'000)->Arg(100'000)->Arg(1'000'000);
+
+// Every code is right and fresh, its user not asked before. The codes are computed outside the measured time, a stretch at a
+// time.
+void accepted_code(benchmark::State& state) {
+  constexpr std::size_t users = 1'000'000, stretch = 4096;
+  constexpr std::size_t stride = 611'953;  // coprime to the number of users: visits all before any twice
+  World& w = world(users, Past::none);
+  Ticket ticket;
+  Verdict verdict;
+  std::vector<Code> codes(stretch);
+  std::vector<std::string> names(stretch);
+  std::size_t at = stretch, asked = 0;
+  for (auto _ : state) {
+    if (at == stretch) {
+      state.PauseTiming();
+      hand_over(w, w.producer);
+      while (!w.producer.has_room(Producer::capacity)) std::this_thread::yield();
+      for (std::size_t k = 0; k < stretch; ++k, ++asked) {
+        const std::size_t user = asked * stride % users;
+        names[k] = w.names[user];
+        codes[k] = *Code::parse(totp({}, secret_of(user), now));
+      }
+      at = 0;
+      state.ResumeTiming();
+    }
+    ask(w, w.producer, {.user = names[at], .code = codes[at]}, now, ticket, verdict);
+    if (verdict.result != Result::accepted) state.SkipWithError("a right code was refused");
+    if (++at % kick_every == 0) hand_over(w, w.producer);
+  }
+  hand_over(w, w.producer);
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(accepted_code)->Iterations(900'000);
+
+void replayed_code(benchmark::State& state) {
+  World& w = world(1);
+  Ticket ticket;
+  Verdict verdict;
+  const Code code = *Code::parse(totp({}, secret_of(0), now));
+  const VerifyRequest request{.user = w.names[0], .code = code};
+  ask(w, w.producer, request, now, ticket, verdict);
+  for (auto _ : state) {
+    ask(w, w.producer, request, now, ticket, verdict);
+    if (verdict.result != Result::replayed) state.SkipWithError("not replayed");
+  }
+  hand_over(w, w.producer);
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(replayed_code);
+
+// One or two threads on different users, or on one and the same. Real time: what the machine does in a second.
+void threads(benchmark::State& state, std::size_t users) {
+  static World* shared;
+  static Producer* producers[2];
+  if (state.thread_index() == 0) {
+    shared = &world(users);
+    for (Producer*& producer : producers) producer = &shared->engine.committer.add_producer(&shared->sink);
+  }
+  std::size_t i = 0;
+  Ticket ticket;
+  Verdict verdict;
+  std::unique_ptr<Order> order;
+  std::unique_ptr<RcuThread> rcu;
+  if (state.thread_index() != 0) rcu = std::make_unique<RcuThread>();
+  for (auto _ : state) {
+    if (!order) {
+      state.PauseTiming();
+      order = std::make_unique<Order>(*shared, 1 << 16, 3 + static_cast<unsigned>(state.thread_index()));
+      state.ResumeTiming();
+    }
+    Producer& producer = *producers[state.thread_index()];
+    ask(*shared, producer, {.user = (*order)[i++], .code = {123456, 6}}, now, ticket, verdict);
+    if (i % kick_every == 0) hand_over(*shared, producer);
+  }
+  hand_over(*shared, *producers[state.thread_index()]);
+  state.SetItemsProcessed(state.iterations());
+}
+void different_users(benchmark::State& state) {
+  threads(state, 100'000);
+}
+void the_same_user(benchmark::State& state) {
+  threads(state, 1);
+}
+BENCHMARK(different_users)->Threads(1)->Threads(2)->UseRealTime();
+BENCHMARK(the_same_user)->Threads(1)->Threads(2)->UseRealTime();
 
 void liboath_wrong_code(benchmark::State& state) {
   const auto secret = secret_of(7);
