@@ -143,9 +143,6 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
   for (Question& question : exchange.batch->questions) {
     if (question.standing != Standing::recovering) take(question, (item++)->next);
   }
-  engine_.verifier.verify_batch(items_, now, producer_);
-  auto item = items_.begin();
-  for (Question& question : exchange.batch->questions) take(question, (item++)->next);
   return settle(exchange);
 }
 
