@@ -56,7 +56,8 @@ void void_recovery_codes(Database& database) {
 
 void check_keys(const Database& database, const engine::SecretBytes& master_key) {
   SealedKeys sealed;
-  for (const auto& [name, out] : {std::pair{"key/data", &sealed.data_key}, std::pair{"key/hash", &sealed.hash_key}}) {
+  for (const auto& [name, out] : {std::pair{"key/data", &sealed.data_key}, std::pair{"key/hash", &sealed.hash_key},
+                                  std::pair{"key/audit", &sealed.audit_key}}) {
     refuse_unless(database.db->Get({}, database.documents, name, out), "the backup has no keys");
   }
   const KeyRing opens(master_key, sealed);

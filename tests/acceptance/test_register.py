@@ -253,7 +253,7 @@ def test_nine_registrations_at_once_leave_eight_devices(shared):
 def test_a_pending_registration_expires_and_its_name_is_free_again(timed):
     begun = timed.begin("late")
     phone = Phone(unbase32(begun["secret"]))
-    timed.clock.forward(601)
+    timed.clock.forward(640)
     timed.clock.mid_step()
     answer = timed.call("POST", path_of("late", "devices", begun["id"], "confirm"), {"code": phone.code(timed.now())})
     assert_problem(answer, (404, 410))
