@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <boost/algorithm/string/predicate.hpp>
 
 #include "api/admin_answers.h"
 #include "api/admin_jobs.h"
+#include "api/header_text.h"
 #include "api/problem.h"
 
 namespace watchword::api {
@@ -76,23 +76,9 @@ constexpr auto routes = std::to_array<Route>({
     {Method::get, audit, one_of(Scope::audit), Takes::query, list_audit},
 });
 
+// As in Allow: who may read may also ask for the head alone.
 std::string_view method_names(Method method) {
-  switch (method) {
-    case Method::get:
-      return "GET, HEAD";
-    case Method::post:
-      return "POST";
-    case Method::put:
-      return "PUT";
-    case Method::patch:
-      return "PATCH";
-    case Method::del:
-      return "DELETE";
-    case Method::head:
-    case Method::other:
-      break;
-  }
-  return "";
+  return method == Method::get ? "GET, HEAD" : to_string(method);
 }
 
 bool allows_one_of(Scopes granted, Scopes wanted) {
@@ -102,12 +88,6 @@ bool allows_one_of(Scopes granted, Scopes wanted) {
 Response forbidden(Scopes wanted) {
   return problem(403, "forbidden",
                  fmt::format("This needs an API key with the scope {}.", fmt::join(scope_names(wanted), " or ")));
-}
-
-// Nothing said is taken as JSON; anything else said is not.
-bool is_json(std::string_view content_type) {
-  const std::size_t end = std::min(content_type.find_first_of("; \t"), content_type.size());
-  return content_type.empty() || boost::algorithm::iequals(content_type.substr(0, end), "application/json");
 }
 
 // What stands in the path's braces, parsed. A problem where it is nobody's name.

@@ -3,16 +3,11 @@
 #include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/ip/address.hpp>
 
+#include "api/header_text.h"
 #include "api/problem.h"
 
 namespace watchword::api {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
 
 // Calls visit(part) for each trimmed part between separators.
 template <class Visit>

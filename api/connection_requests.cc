@@ -5,6 +5,7 @@
 
 #include "api/connection_chunked.h"
 #include "api/event_loop.h"
+#include "api/header_text.h"
 #include "api/problem.h"
 
 namespace watchword::api {

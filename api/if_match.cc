@@ -2,17 +2,9 @@
 
 #include <algorithm>
 
+#include "api/header_text.h"
+
 namespace watchword::api {
-namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
-}  // namespace
-
 std::optional<std::vector<std::string>> wanted_tags(std::string_view if_match) {
   if (if_match.empty()) return std::nullopt;
   std::vector<std::string> tags;

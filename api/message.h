@@ -13,6 +13,8 @@
 namespace watchword::api {
 
 enum class Method : std::uint8_t { get, head, post, put, patch, del, other };
+// As the request line spells it; "other" for what is none of these.
+std::string_view to_string(Method method);
 
 // Beside what every request has, what the pages' own requests are judged by. Empty for the others.
 struct BrowserSide {

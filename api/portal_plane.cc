@@ -6,6 +6,7 @@
 
 #include "api/browser.h"
 #include "api/digest.h"
+#include "api/header_text.h"
 #include "api/portal_call.h"
 #include "api/problem.h"
 #include "api/routes.h"

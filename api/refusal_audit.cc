@@ -7,26 +7,6 @@
 namespace watchword::api {
 namespace {
 
-std::string_view name_of(Method method) {
-  switch (method) {
-    case Method::get:
-      return "GET";
-    case Method::head:
-      return "HEAD";
-    case Method::post:
-      return "POST";
-    case Method::put:
-      return "PUT";
-    case Method::patch:
-      return "PATCH";
-    case Method::del:
-      return "DELETE";
-    case Method::other:
-      break;
-  }
-  return "other";
-}
-
 // A path may hold bytes that no JSON text has; it is cut and told in ASCII.
 std::string told_path(std::string_view target) {
   std::string path(target.substr(0, std::min(target.find('?'), RefusalAudit::path_bytes_max)));
@@ -62,7 +42,7 @@ void RefusalAudit::note(const engine::Origin& origin, unsigned status, Method me
     ++left_out_;
     return;
   }
-  std::string detail = R"({"status":)" + std::to_string(status) + R"(,"method":")" + std::string(name_of(method)) +
+  std::string detail = R"({"status":)" + std::to_string(status) + R"(,"method":")" + std::string(to_string(method)) +
                        R"(","path":)" + engine::json_quoted(told_path(target));
   if (left_out_ > 0) detail += R"(,"left_out":)" + std::to_string(left_out_);
   left_out_ = 0;

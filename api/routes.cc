@@ -37,11 +37,6 @@ bool has_query(std::string_view target) {
   return target.find('?') != std::string_view::npos;
 }
 
-bool is_json(std::string_view content_type) {
-  const std::size_t end = std::min(content_type.find_first_of("; \t"), content_type.size());
-  return content_type.empty() || boost::algorithm::iequals(content_type.substr(0, end), "application/json");
-}
-
 std::string_view bearer_key(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
   if (!boost::algorithm::istarts_with(authorization, scheme)) return {};

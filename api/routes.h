@@ -29,8 +29,6 @@ bool needs_key(Route route);
 // A managed request that computes slow hashes: for the pool that is there for them.
 bool hashes_slowly(Method method, std::string_view target);
 bool has_query(std::string_view target);
-// Nothing said is taken as JSON; anything else said is not.
-bool is_json(std::string_view content_type);
 // The key of "Bearer KEY" (RFC 6750; the scheme in any case). Empty: there is none.
 std::string_view bearer_key(std::string_view authorization);
 

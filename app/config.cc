@@ -4,103 +4,14 @@
 
 #include <charconv>
 #include <fstream>
-#include <functional>
 #include <limits>
-#include <map>
 #include <sstream>
 
-#include "api/portal_links.h"
-#include "api/trusted_proxy.h"
+#include "app/config_reader.h"
 
 namespace watchword::app {
 namespace {
 
-using Take = std::function<void(const toml::node&)>;
-using Keys = std::map<std::string, Take>;
-
-// Reads one table: each key goes to the function that takes it, an unknown one stops the start.
-class Reader {
- public:
-  explicit Reader(std::string file) : file_(std::move(file)) {}
-
-  [[noreturn]] void fail(const toml::node& at, const std::string& what) const {
-    throw ConfigError(file_ + ":" + std::to_string(at.source().begin.line) + ": " + what);
-  }
-
-  void table(const std::string& path, const toml::node& node, const Keys& keys) const {
-    const toml::table* const found = node.as_table();
-    if (found == nullptr) fail(node, path + " must be a table");
-    for (const auto& [name, value] : *found) {
-      const std::string key(name.str());
-      const auto known = keys.find(key);
-      const std::string full = path.empty() ? key : path + "." + key;
-      if (known == keys.end()) fail(value, "unknown key \"" + full + "\"; allowed here: " + names(keys));
-      known->second(value);
-    }
-  }
-
-  std::string text(const std::string& key, const toml::node& node) const {
-    const auto value = node.value_exact<std::string>();
-    if (!value) fail(node, key + " must be a text in quotes");
-    return *value;
-  }
-
-  std::vector<std::string> texts(const std::string& key, const toml::node& node) const {
-    const toml::array* const list = node.as_array();
-    if (list == nullptr) fail(node, key + " must be a list of texts in quotes");
-    std::vector<std::string> all;
-    for (const toml::node& one : *list) all.push_back(text(key, one));
-    return all;
-  }
-
-  // The first line of a file that its owner alone may read.
-  std::string secret_file(const std::string& key, const toml::node& node) const {
-    const std::filesystem::path path = text(key, node);
-    std::error_code error;
-    const auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
-    if ((std::filesystem::status(path, error).permissions() & others) != std::filesystem::perms::none && !error) {
-      fail(node, "the file " + path.string() + " of " + key + " must be readable by its owner alone (chmod 600)");
-    }
-    std::ifstream in(path);
-    std::string secret;
-    if (!in || !std::getline(in, secret)) fail(node, key + ": cannot read " + path.string());
-    return secret;
-  }
-
-  template <class Number>
-  Number number(const std::string& key, const toml::node& node, std::int64_t least, std::int64_t most) const {
-    const auto value = node.value_exact<std::int64_t>();
-    if (!value || *value < least || *value > most) {
-      fail(node, key + " must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    return static_cast<Number>(*value);
-  }
-
-  template <class Choice>
-  Choice choice(const std::string& key, const toml::node& node,
-                const std::vector<std::pair<std::string, Choice>>& choices) const {
-    const auto value = node.value_exact<std::string>();
-    std::string allowed;
-    for (const auto& [name, meaning] : choices) {
-      if (value && *value == name) return meaning;
-      allowed += (allowed.empty() ? "\"" : ", \"") + name + "\"";
-    }
-    fail(node, key + " must be one of " + allowed);
-  }
-
- private:
-  static std::string names(const Keys& keys) {
-    std::string all;
-    for (const auto& [name, take] : keys) {
-      if (!all.empty()) all += ", ";
-      all += name;
-    }
-    return all;
-  }
-  std::string file_;
-};
-
-constexpr std::size_t proxy_secret_characters_min = 32;
 constexpr std::int64_t mib = std::int64_t{1} << 20;
 constexpr std::int64_t tib = std::int64_t{1} << 40;
 
@@ -311,62 +222,6 @@ Keys audit_keys(const Reader& in, Config& config) {
   return {{"retention_days", [&](const auto& node) {
              config.store.audit_retention_days = in.number<std::uint32_t>("audit.retention_days", node, 0, 36500);
            }}};
-}
-
-void read_proxy(const Reader& in, const toml::node& node, api::ProxyEntryOptions& proxy) {
-  const auto text = [&in](const char* key, std::string& out) {
-    return [&in, key, &out](const toml::node& value) { out = in.text(std::string("portal.proxy.") + key, value); };
-  };
-  in.table("portal.proxy", node,
-           {{"user_header", text("user_header", proxy.user_header)},
-            {"secret_header", text("secret_header", proxy.secret_header)},
-            {"shared_secret_file",
-             [&](const auto& value) {
-               proxy.shared_secret = in.secret_file("portal.proxy.shared_secret_file", value);
-               if (proxy.shared_secret.size() < proxy_secret_characters_min) {
-                 in.fail(value, "the secret in portal.proxy.shared_secret_file must have 32 characters at least");
-               }
-             }},
-            {"addresses", [&](const auto& value) {
-               proxy.addresses = in.texts("portal.proxy.addresses", value);
-               for (const std::string& address : proxy.addresses) {
-                 if (!api::Network::parse(address))
-                   in.fail(value, "\"" + address + "\" is no address and no network such as 10.0.0.0/8");
-               }
-             }}});
-  const bool whole = !proxy.user_header.empty() && !proxy.addresses.empty() && !proxy.shared_secret.empty();
-  if (!whole) in.fail(node, "portal.proxy needs user_header, addresses and shared_secret_file");
-}
-
-Keys portal_keys(const Reader& in, Config& config) {
-  api::PortalOptions& portal = config.server.portal;
-  const auto seconds = [&in](const char* key, std::chrono::seconds& out, std::int64_t least, std::int64_t most) {
-    return [&in, key, &out, least, most](const toml::node& node) {
-      out = std::chrono::seconds(in.number<std::int64_t>(std::string("portal.") + key, node, least, most));
-    };
-  };
-  return {
-      {"assets_dir", [&](const auto& node) { portal.assets_dir = in.text("portal.assets_dir", node); }},
-      {"contact", [&](const auto& node) { portal.contact = in.text("portal.contact", node); }},
-      {"base_url",
-       [&](const auto& node) {
-         portal.base_url = in.text("portal.base_url", node);
-         while (portal.base_url.ends_with('/')) portal.base_url.pop_back();
-         const bool http = portal.base_url.starts_with("http://") || portal.base_url.starts_with("https://");
-         if (!portal.base_url.empty() && !http) in.fail(node, "portal.base_url must begin with https:// or http://");
-       }},
-      {"idle_s", seconds("idle_s", portal.idle, 1, 86'400)},
-      {"absolute_s", seconds("absolute_s", portal.absolute, 1, 86'400)},
-      {"step_up_s", seconds("step_up_s", portal.step_up, 1, 86'400)},
-      {"link_expires_s",
-       [&](const auto& node) {
-         portal.link_expires_s =
-             in.number<std::int64_t>("portal.link_expires_s", node, api::link_expires_s_min, api::link_expires_s_max);
-       }},
-      {"sessions_max",
-       [&](const auto& node) { portal.sessions_max = in.number<std::size_t>("portal.sessions_max", node, 1, 10'000'000); }},
-      {"proxy", [&](const auto& node) { read_proxy(in, node, portal.proxy); }},
-  };
 }
 
 void read_log(const Reader& in, const toml::node& node, Config& config) {

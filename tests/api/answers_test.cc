@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <boost/json.hpp>
 
+#include "api/header_text.h"
 #include "api/json_text.h"
 #include "api/problem.h"
 #include "api/response_writer.h"

@@ -1,0 +1,13 @@
+// Small readings of header fields. Pure.
+#pragma once
+
+#include <string_view>
+
+namespace watchword::api {
+
+// Without the blanks and tabs at both ends (OWS of RFC 9110 section 5.6.3).
+std::string_view trimmed(std::string_view text);
+// Nothing said is taken as JSON; anything else said is not.
+bool is_json(std::string_view content_type);
+
+}  // namespace watchword::api
