@@ -238,6 +238,12 @@ def main():
     run = Run(args)
     try:
         run.start_watchword()
+        # The codes are those of one moment: a step that ends before the comparison does would make the oldest ones wrong.
+        needed_s = args.pairs * 3 * 2 * (args.seconds + 1) + 60
+        left_s = PERIOD_S - time.time() % PERIOD_S
+        if left_s < needed_s < PERIOD_S:
+            print("waiting %d s for the next step" % left_s, flush=True)
+            time.sleep(left_s + 1)
         step = int(time.time()) // PERIOD_S
         wrong = run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000))
         right = [run.write_bodies("right%d" % k, lambda i, k=k: totp(secret_of(i), step - 1 + k)) for k in range(3)]
