@@ -74,7 +74,7 @@ void Server::start() {
     for (const auto& loop : impl_->loops) loop->drain();
     for (const auto& loop : impl_->loops) loop->join();
     impl_->services.workers.stop();
-  impl_->services.refusals.stop();
+    impl_->services.refusals.stop();
     impl_->services.slow_workers.stop();
     throw;
   }
