@@ -27,6 +27,11 @@ class Round {
     }
   }
 
+  // The tickets are the committer's until they are delivered.
+  ~Round() { engine_.committer.stop(); }
+  Round(const Round&) = delete;
+  Round& operator=(const Round&) = delete;
+
   // True: every answer was the expected one.
   bool run(Producer& producer) {
     bool as_expected = true;
@@ -51,7 +56,7 @@ class Round {
 
  private:
   Result ask(std::size_t user, Code code, Producer& producer) {
-    engine_.verifier.verify({.user = users_[user], .code = code}, when_, producer, tickets_[0], verdicts_[0]);
+    engine_.verifier.verify({.user = users_[user], .code = code}, when_, producer, tickets_[user], verdicts_[0]);
     return verdicts_[0].result;
   }
 
