@@ -216,9 +216,11 @@ void freeze_all(ResidentUser& user, LastWords& words) {
   }
 }
 
-// The words of `old`, frozen, live on in `fresh`, which nobody else sees yet.
+// The words of `old`, frozen, live on in `fresh`, which nobody else sees yet. Of the throttle word it is the very value: a
+// copy taken earlier may hold a charge that has since been undone, with its version, and would look like the later one.
 void carry_over(ResidentUser& old, ResidentUser& fresh) {
-  new (&fresh.throttle) Cell(newer(throttle_slot, fresh.throttle.load(), old.throttle.freeze()));
+  const CellValue throttle = old.throttle.freeze();
+  if (old.number == fresh.number) new (&fresh.throttle) Cell(throttle);
   for (std::size_t i = 0; i < old.device_count; ++i) {
     const CellValue last = old.devices()[i].replay.freeze();
     for (std::size_t k = 0; k < fresh.device_count; ++k) {

@@ -80,8 +80,9 @@ class Directory {
   void prefetch_user(std::uint64_t hash) const noexcept;
 
   // Writers: any thread but an event loop's; calls about one user must not overlap (Registrar's stripes see to that).
-  // Makes the user resident, or replaces the resident block: its words are frozen, carried over by device id (those of the
-  // store where the device is new; the later of the two where both have one) and live on in the new block.
+  // Makes the user resident, or replaces the resident block: its words are frozen, carried over (the throttle word as
+  // it stands; replay words by device id: the store's where the device is new, the later of the two where both have one) and
+  // live on in the new block.
   void put(const LoadedUser& user);
   // No longer resident; its words are frozen, and returned. nullopt: was not resident.
   std::optional<LastWords> take(std::string_view user);

@@ -132,7 +132,7 @@ void Registrar::freshen(LoadedUser& user) {
   ResidentUser* const resident = directory_.find(user.record.user, hash_user(user.record.user));
   if (resident == nullptr || resident->number != user.record.number.value) return;
   const auto thaw = [](CellValue value) { return CellValue{value.word & ~ReplayWord::frozen_bit, value.receipt}; };
-  user.throttle = newer(throttle_slot, user.throttle, thaw(resident->throttle.load()));
+  user.throttle = thaw(resident->throttle.load());
   for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
     for (std::size_t k = 0; k < resident->device_count; ++k) {
       ResidentDevice& device = resident->devices()[k];
@@ -162,7 +162,7 @@ void Registrar::publish(const LoadedUser& user) noexcept {
 void Registrar::withdraw(LoadedUser& user) {
   const std::optional<LastWords> last = directory_.take(user.record.user);
   if (!last || last->number != user.record.number) return;
-  user.throttle = newer(throttle_slot, user.throttle, last->throttle);
+  user.throttle = last->throttle;
   for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
     for (const auto& [id, value] : last->replay) {
       const DeviceRecord& device = user.record.devices[i];

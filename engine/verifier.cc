@@ -86,6 +86,10 @@ class Attempt {
     return claim(user);
   }
 
+  // After an acceptance on a block that was being replaced: `user` is its successor.
+  bool owes_forgetting() const { return owes_forgetting_; }
+  void forget(ResidentUser& user) { owes_forgetting_ = !forget_failures(user); }
+
  private:
   std::optional<End> choose_devices(ResidentUser& user) {
     count_ = 0;
@@ -201,22 +205,23 @@ class Attempt {
       producer_.push(replay_write(user, device, accepted), &ticket_);
       return End::await_commit;
     }
-    word = user.throttle.word();
+    // Where the block is being replaced the acceptance stands, and the failures are forgotten in the next one.
+    owes_forgetting_ = !forget_failures(user);
+    // The answer waits for the replay word: of two that are pushed, the last may be in a later group.
+    producer_.push(replay_write(user, device, accepted), &ticket_);
+    return End::await_commit;
+  }
+
+  // All failures and the lock. False: the block is being replaced, nothing happened.
+  bool forget_failures(ResidentUser& user) {
+    std::uint64_t word = user.throttle.word();
     std::uint64_t cleared = 0;
     do {
-      // Frozen: the block is being replaced. The acceptance stands; the failures of before stay, which harms only by
-      // caution.
-      if (ThrottleWord{word}.frozen()) break;
+      if (ThrottleWord{word}.frozen()) return false;
       cleared = clear(ThrottleWord{word}).bits;
     } while (!user.throttle.exchange_word(word, cleared));
-    if (ThrottleWord{word}.frozen()) {
-      producer_.push(replay_write(user, device, accepted), &ticket_);
-    } else {
-      // The answer waits for the replay word: of two that are pushed, the last may be in a later group.
-      producer_.push(throttle_write(user, {cleared, user.throttle.receipt()}), nullptr);
-      producer_.push(replay_write(user, device, accepted), &ticket_);
-    }
-    return End::await_commit;
+    producer_.push(throttle_write(user, {cleared, user.throttle.receipt()}), nullptr);
+    return true;
   }
 
   // Takes the charge back. Undone exactly where nobody came in between; else one failure less, which is then written.
@@ -280,6 +285,7 @@ class Attempt {
   Match candidates_[devices_per_user_max];
   ThrottleWord before_;
   std::optional<ThrottleWord> charged_;
+  bool owes_forgetting_ = false;
 };
 
 }  // namespace
@@ -351,12 +357,19 @@ Next Verifier::verify_hashed(const VerifyRequest& request, std::uint64_t hash, U
   // A block is frozen only while its successor is being published: microseconds.
   for (unsigned tries = 0;; ++tries) {
     ResidentUser* const user = directory_.find(request.user, hash);
+    if (attempt.owes_forgetting()) {
+      if (user != nullptr) attempt.forget(*user);
+      if (user == nullptr || !attempt.owes_forgetting()) return Next::await_commit;
+      if (tries > 64) sched_yield();
+      continue;
+    }
     if (user == nullptr) return Next::load_user;
     switch (attempt.run(*user)) {
       case Attempt::End::answer:
         return Next::answer;
       case Attempt::End::await_commit:
-        return Next::await_commit;
+        if (!attempt.owes_forgetting()) return Next::await_commit;
+        break;
       case Attempt::End::code_length:
         return Next::code_length;
       case Attempt::End::moved:

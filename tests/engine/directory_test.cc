@@ -70,6 +70,18 @@ TEST(Directory, CarriesWordsOverWhenAPersonIsReplaced) {
   EXPECT_FALSE(ThrottleWord{user.throttle.word()}.frozen());
 }
 
+TEST(Directory, AChargeThatWasUndoneDoesNotComeBackWithACopyOfIt) {
+  const RcuThread rcu;
+  Directory directory;
+  LoadedUser copy = person("ada", 1);
+  copy.throttle = {ThrottleWord::make(0, 0, 3).bits, 0};
+  directory.put(copy);
+  copy.throttle = {charge(ThrottleWord{copy.throttle.word}, UnixMillis{1}, Lockout{})->bits, 0};
+  directory.put(copy);
+  const ReadScope scope;
+  EXPECT_EQ(directory.find("ada", hash_user("ada"))->throttle.word(), ThrottleWord::make(0, 0, 3).bits);
+}
+
 TEST(Directory, ForgetsWhoWasErasedAndTakesThemAgain) {
   const RcuThread rcu;
   Directory directory;
