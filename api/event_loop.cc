@@ -86,7 +86,7 @@ class EventLoop::LoadJob final : public LoopJob {
 
 class EventLoop::RecoveryJob final : public LoopJob {
  public:
-  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(std::move(check)) {}
+  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(check) {}
 
  private:
   void work() noexcept override { check_recovery(loop_.services_.engine.registrar, check_, engine::wall_now()); }

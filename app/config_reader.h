@@ -34,7 +34,9 @@ class Reader {
     for (const auto& [name, value] : *found) {
       const std::string key(name.str());
       const auto known = keys.find(key);
-      const std::string full = path.empty() ? key : path + "." + key;
+      std::string full = path;
+      if (!full.empty()) full += '.';
+      full += key;
       if (known == keys.end()) fail(value, "unknown key \"" + full + "\"; allowed here: " + names(keys));
       known->second(value);
     }
