@@ -77,8 +77,13 @@ class Attempt {
         verdict_(verdict) {}
 
   End run(ResidentUser& user) {
-    if (const std::optional<End> end = choose_devices(user)) return *end;
-    if (request_.receipt != 0) {
+    if (const std::optional<End> end = choose_devices(user)) {
+      // The device that was to be looked at went while its user's block was replaced: nothing was guessed.
+      if (charged_ && !give_back(user)) return End::moved;
+      return *end;
+    }
+    // Once charged, claim() looks for the recorded answer, and gives the charge back with it.
+    if (request_.receipt != 0 && !charged_) {
       if (const std::optional<End> end = recall(user)) return *end;
     }
     if (const std::optional<End> end = charge_attempt(user)) return *end;
@@ -86,9 +91,14 @@ class Attempt {
     return claim(user);
   }
 
-  // After an acceptance on a block that was being replaced: `user` is its successor.
-  bool owes_forgetting() const { return owes_forgetting_; }
-  void forget(ResidentUser& user) { owes_forgetting_ = !forget_failures(user); }
+  // After an acceptance on a block that was being replaced: the failures are still to be forgotten, in its successor.
+  // nullptr: the user is gone from memory, and with them what could be forgotten.
+  bool owes_forgetting() const { return owed_.has_value(); }
+  void forget(ResidentUser* user) {
+    if (user != nullptr && !forget_failures(*user)) return;
+    producer_.push(*owed_, &ticket_);
+    owed_.reset();
+  }
 
  private:
   std::optional<End> choose_devices(ResidentUser& user) {
@@ -205,10 +215,13 @@ class Attempt {
       producer_.push(replay_write(user, device, accepted), &ticket_);
       return End::await_commit;
     }
-    // Where the block is being replaced the acceptance stands, and the failures are forgotten in the next one.
-    owes_forgetting_ = !forget_failures(user);
     // The answer waits for the replay word: of two that are pushed, the last may be in a later group.
-    producer_.push(replay_write(user, device, accepted), &ticket_);
+    const CellWrite write = replay_write(user, device, accepted);
+    if (forget_failures(user)) {
+      producer_.push(write, &ticket_);
+    } else {
+      owed_ = write;
+    }
     return End::await_commit;
   }
 
@@ -285,7 +298,7 @@ class Attempt {
   Match candidates_[devices_per_user_max];
   ThrottleWord before_;
   std::optional<ThrottleWord> charged_;
-  bool owes_forgetting_ = false;
+  std::optional<CellWrite> owed_;  // the acceptance, until the failures before it are forgotten
 };
 
 }  // namespace
@@ -358,8 +371,8 @@ Next Verifier::verify_hashed(const VerifyRequest& request, std::uint64_t hash, U
   for (unsigned tries = 0;; ++tries) {
     ResidentUser* const user = directory_.find(request.user, hash);
     if (attempt.owes_forgetting()) {
-      if (user != nullptr) attempt.forget(*user);
-      if (user == nullptr || !attempt.owes_forgetting()) return Next::await_commit;
+      attempt.forget(user);
+      if (!attempt.owes_forgetting()) return Next::await_commit;
       if (tries > 64) sched_yield();
       continue;
     }
