@@ -162,8 +162,8 @@ void AdminPlane::publish_links_at(std::string base_url, std::int64_t expires_s) 
 Response AdminPlane::handle(const Request& request, engine::UnixMillis now) noexcept {
   try {
     Response response = route(request, now);
-    if (response.status == 403 && refusals_ != nullptr) {
-      refusals_->note(request.origin, response.status, request.method, request.target, now);
+    if (response.status == 403 && audit_queue_ != nullptr) {
+      audit_queue_->refused(request.origin, response.status, request.method, request.target, now);
     }
     return response;
   } catch (const engine::StoreError& fault) {

@@ -6,18 +6,18 @@
 #include <string>
 
 #include "api/access_keys.h"
+#include "api/audit_queue.h"
 #include "api/message.h"
 #include "api/portal_links.h"
-#include "api/refusal_audit.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
 
 class AdminPlane {
  public:
-  // `refusals` hears of requests whose key lacks the scope; none: nobody does.
-  AdminPlane(engine::Engine& engine, AccessKeys& keys, RefusalAudit* refusals = nullptr)
-      : engine_(engine), keys_(keys), refusals_(refusals), links_(engine.store, engine.committer) {}
+  // `audit_queue` hears of requests whose key lacks the scope; none: nobody does.
+  AdminPlane(engine::Engine& engine, AccessKeys& keys, AuditQueue* audit_queue = nullptr)
+      : engine_(engine), keys_(keys), audit_queue_(audit_queue), links_(engine.store, engine.committer) {}
 
   // The caller is authenticated; scopes are checked here, a route at a time. Unknown path: 404 problem; wrong method: 405
   // with Allow. HEAD is answered as GET, body included: the session leaves it out. Never throws: a fault of the store is a
@@ -35,7 +35,7 @@ class AdminPlane {
 
   engine::Engine& engine_;
   AccessKeys& keys_;
-  RefusalAudit* const refusals_;
+  AuditQueue* const audit_queue_;
   std::mutex policy_changes_;
   PortalLinks links_;
   std::string base_url_;

@@ -200,7 +200,7 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
 
 // Nobody yet: there is no key to name.
 void Connection::note_refusal(const RequestHead& head) {
-  loop_.services().refusals.note(origin_of("nobody", head), 401, head.method, head.target, engine::wall_now());
+  loop_.services().audit_queue.refused(origin_of("nobody", head), 401, head.method, head.target, engine::wall_now());
 }
 
 void Connection::answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {

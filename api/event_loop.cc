@@ -106,7 +106,7 @@ EventLoop::EventLoop(Services& services)
     : services_(services),
       work_(boost::asio::make_work_guard(io_)),
       sweep_timer_(io_),
-      verify_plane_(services.engine, services.engine.committer.add_producer(this)),
+      verify_plane_(services.engine, services.engine.committer.add_producer(this), &services.audit_queue),
       scratch_(scratch_bytes),
       tick_ms_(steady_ms()) {}
 

@@ -74,8 +74,8 @@ void Server::start() {
     for (const auto& loop : impl_->loops) loop->drain();
     for (const auto& loop : impl_->loops) loop->join();
     impl_->services.workers.stop();
-    impl_->services.refusals.stop();
     impl_->services.slow_workers.stop();
+    impl_->services.audit_queue.stop();
     throw;
   }
   impl_->running = true;
@@ -115,6 +115,7 @@ void Server::stop() {
   for (const auto& loop : impl_->loops) loop->join();
   impl_->services.workers.stop();
   impl_->services.slow_workers.stop();
+  impl_->services.audit_queue.stop();
 }
 
 }  // namespace watchword::api

@@ -5,8 +5,8 @@
 #include <cstddef>
 
 #include "api/admin_plane.h"
+#include "api/audit_queue.h"
 #include "api/portal_plane.h"
-#include "api/refusal_audit.h"
 #include "api/server.h"
 #include "api/worker_pool.h"
 #include "engine/engine.h"
@@ -18,8 +18,8 @@ struct Services {
       : engine(engine_in),
         keys(keys_in),
         options(std::move(options_in)),
-        refusals(engine_in.committer),
-        admin(engine_in, keys_in, &refusals),
+        audit_queue(engine_in.committer),
+        admin(engine_in, keys_in, &audit_queue),
         portal(engine_in, keys_in, admin, options.portal),
         workers(options.workers, options.worker_queue_max),
         slow_workers(options.slow_workers, options.slow_queue_max) {}
@@ -27,7 +27,7 @@ struct Services {
   engine::Engine& engine;
   AccessKeys& keys;
   const ServerOptions options;
-  RefusalAudit refusals;
+  AuditQueue audit_queue;
   AdminPlane admin;
   PortalPlane portal;
   WorkerPool workers;

@@ -72,7 +72,7 @@ void append_verdict(std::string& out, const Question& question) {
 }
 
 // A wrong code that began a lock: once a lock, since what comes after it is answered with `locked`.
-void tell_of_lock(const Question& question) {
+void tell_of_lock(const Question& question, AuditQueue* audit_queue) {
   const engine::Verdict& verdict = question.verdict;
   const bool locks = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
   // A wrong recovery code at a hard lock that stood before holds up the next one.
@@ -82,6 +82,10 @@ void tell_of_lock(const Question& question) {
       {{"user", std::string(question.fields.user.view())},
        {"retry_after_s", std::int64_t{verdict.retry_after_s}},
        {"hard_locked", verdict.hard_locked ? "yes" : "no"}});
+  if (audit_queue == nullptr) return;
+  const engine::Origin origin{
+      .actor = "key:" + engine::DeviceId{question.exchange->caller.id}.text(), .address = {}, .trace = {}};
+  audit_queue->locked(origin, question.fields.user.view(), verdict.retry_after_s, verdict.hard_locked, engine::wall_now());
 }
 
 std::string length_detail(const engine::Verdict& verdict) {
@@ -90,11 +94,11 @@ std::string length_detail(const engine::Verdict& verdict) {
 
 // Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
 // items' codes are used up already, so one item's trouble must not hide what became of them.
-void append_item(std::string& out, const Question& question) {
+void append_item(std::string& out, const Question& question, AuditQueue* audit_queue) {
   const std::string_view user = question.fields.user.view();
   switch (question.standing) {
     case Standing::answered:
-      tell_of_lock(question);
+      tell_of_lock(question, audit_queue);
       return append_verdict(out, question);
     case Standing::wrong_length:
       out += R"({"result":"invalid","user":)";
@@ -308,7 +312,7 @@ void VerifyPlane::render_one(Exchange& exchange) {
   const Question& question = exchange.question;
   switch (question.standing) {
     case Standing::answered:
-      tell_of_lock(question);
+      tell_of_lock(question, audit_queue_);
       body_.clear();
       append_verdict(body_, question);
       return write_json(exchange.out, body_, exchange.form);
@@ -328,7 +332,7 @@ void VerifyPlane::render_batch(Exchange& exchange) {
   for (const Question& question : exchange.batch->questions) {
     if (!first) body += ',';
     first = false;
-    append_item(body, question);
+    append_item(body, question, audit_queue_);
   }
   body += "]}";
   write_json(exchange.out, body, exchange.form);

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/audit_queue.h"
 #include "api/exchange.h"
 #include "engine/engine.h"
 
@@ -12,7 +13,9 @@ namespace watchword::api {
 
 class VerifyPlane {
  public:
-  VerifyPlane(engine::Engine& engine, engine::Producer& producer) : engine_(engine), producer_(producer) {}
+  // `audit_queue` hears of locks that begin; none: nobody does.
+  VerifyPlane(engine::Engine& engine, engine::Producer& producer, AuditQueue* audit_queue = nullptr)
+      : engine_(engine), producer_(producer), audit_queue_(audit_queue) {}
 
   enum class Progress : std::uint8_t {
     ready,  // the answer is in exchange.out
@@ -62,6 +65,7 @@ class VerifyPlane {
 
   engine::Engine& engine_;
   engine::Producer& producer_;
+  AuditQueue* const audit_queue_;
   // Scratch.
   std::string body_;
   std::vector<engine::BatchItem> items_;

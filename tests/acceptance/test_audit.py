@@ -130,3 +130,11 @@ def test_refused_requests_are_told_but_cannot_fill_the_disk(server):
     assert first["detail"] == {"status": 403, "method": "DELETE", "path": "/v1/users/ada"}
     assert first["actor"].startswith("key:")
     assert told[0]["actor"] == "nobody" and told[0]["address"] == "127.0.0.1" and "s3cret" not in json.dumps(told)
+
+
+def test_a_lock_is_told_once(timed):
+    phone = timed.register("ada", step_back=1)
+    for _ in range(14):
+        timed.verify("ada", phone.wrong_code(timed.now()))
+    told = eventually(lambda: entries_of(timed, "?user=ada&action=user.lock")["entries"], what="the lock")
+    assert len(told) == 1 and told[0]["detail"]["hard"] is False and told[0]["detail"]["retry_after_s"] >= 1

@@ -1,4 +1,4 @@
-#include "api/refusal_audit.h"
+#include "api/audit_queue.h"
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@ namespace {
 
 // A path may hold bytes that no JSON text has; it is cut and told in ASCII.
 std::string told_path(std::string_view target) {
-  std::string path(target.substr(0, std::min(target.find('?'), RefusalAudit::path_bytes_max)));
+  std::string path(target.substr(0, std::min(target.find('?'), AuditQueue::path_bytes_max)));
   std::replace_if(
       path.begin(), path.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return path;
@@ -17,26 +17,26 @@ std::string told_path(std::string_view target) {
 
 }  // namespace
 
-RefusalAudit::RefusalAudit(engine::Committer& committer) : committer_(committer), thread_([this] { run(); }) {}
+AuditQueue::AuditQueue(engine::Committer& committer) : committer_(committer), thread_([this] { run(); }) {}
 
-RefusalAudit::~RefusalAudit() {
+AuditQueue::~AuditQueue() {
   stop();
 }
 
 // A clock that was set back refills nothing until it has caught up; one that was set forward refills the burst once.
-bool RefusalAudit::admit(engine::UnixMillis now) {
+bool AuditQueue::admit(engine::UnixMillis now) {
   const std::int64_t passed = now.value - refilled_at_ms_;
   if (passed >= refill_ms) {
     tokens_ = static_cast<std::uint32_t>(std::min<std::int64_t>(burst, tokens_ + passed / refill_ms));
     refilled_at_ms_ = now.value;
   }
-  if (tokens_ == 0 || waiting_.size() >= burst) return false;
+  if (tokens_ == 0 || waiting_.size() >= waiting_max) return false;
   --tokens_;
   return true;
 }
 
-void RefusalAudit::note(const engine::Origin& origin, unsigned status, Method method, std::string_view target,
-                        engine::UnixMillis now) {
+void AuditQueue::refused(const engine::Origin& origin, unsigned status, Method method, std::string_view target,
+                         engine::UnixMillis now) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || !admit(now)) {
     ++left_out_;
@@ -51,7 +51,21 @@ void RefusalAudit::note(const engine::Origin& origin, unsigned status, Method me
   wake_.notify_one();
 }
 
-void RefusalAudit::run() {
+void AuditQueue::locked(const engine::Origin& origin, std::string_view user, std::uint32_t retry_after_s, bool hard,
+                        engine::UnixMillis now) {
+  const std::string detail =
+      hard ? R"({"hard":true})" : R"({"hard":false,"retry_after_s":)" + std::to_string(retry_after_s) + "}";
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || waiting_.size() >= waiting_max) {
+    ++left_out_;
+    return;
+  }
+  waiting_.push_back(
+      {.at = now, .origin = origin, .action = "user.lock", .user = std::string(user), .device = {}, .detail = detail});
+  wake_.notify_one();
+}
+
+void AuditQueue::run() {
   for (;;) {
     engine::Change change;
     {
@@ -61,11 +75,11 @@ void RefusalAudit::run() {
       change.audit.swap(waiting_);
     }
     if (committer_.commit(change) == engine::Outcome::durable) continue;
-    spdlog::warn("{} refused requests are missing in the audit trail: the store takes no writes", change.audit.size());
+    spdlog::warn("{} entries are missing in the audit trail: the store takes no writes", change.audit.size());
   }
 }
 
-void RefusalAudit::stop() {
+void AuditQueue::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
