@@ -1,0 +1,38 @@
+// Times as people say them. `Intl` knows both languages; nothing is translated by hand.
+
+export function dateTime(time: string, language: string): string {
+  const at = new Date(time);
+  return Number.isNaN(at.getTime()) ? time : at.toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+}
+
+export function exactTime(time: string, language: string): string {
+  const at = new Date(time);
+  return Number.isNaN(at.getTime()) ? time : at.toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
+}
+
+const units: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["year", 31_557_600],
+  ["month", 2_629_800],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+// "3 minutes ago", "yesterday".
+export function ago(time: string, nowMs: number, language: string): string {
+  const seconds = (Date.parse(time) - nowMs) / 1000;
+  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  for (const [unit, size] of units) {
+    if (Math.abs(seconds) >= size) return words.format(Math.trunc(seconds / size), unit);
+  }
+  return words.format(0, "second");
+}
+
+// "2 minutes", "45 seconds": rounded to what matters, never to nothing.
+export function duration(seconds: number, language: string): string {
+  const size = Math.abs(seconds);
+  const [value, unit] =
+    size < 90 ? [Math.max(1, Math.round(size)), "second"] : size < 5_400 ? [Math.round(size / 60), "minute"]
+    : size < 129_600 ? [Math.round(size / 3_600), "hour"] : [Math.round(size / 86_400), "day"];
+  return new Intl.NumberFormat(language, { style: "unit", unit: unit as string, unitDisplay: "long" }).format(value as number);
+}
