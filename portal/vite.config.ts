@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-// Pages of their own, one set of hashed assets. Nothing is inlined: the server's content security policy allows files of its own
+// Two pages, one set of hashed assets. Nothing is inlined: the server's content security policy allows files of its own
 // origin and nothing else.
 export default defineConfig({
   base: "/",
@@ -13,6 +13,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: "es2022",
     cssTarget: "es2022",
-    rollupOptions: { input: { portal: "portal/index.html" } },
+    rollupOptions: { input: { portal: "portal/index.html", console: "console/index.html" } },
   },
 });

@@ -57,12 +57,12 @@ export function Busy() {
   return <p class="busy">{useTexts().shared.loading}</p>;
 }
 
-export function Time({ at, relative }: { at: string; relative?: boolean }) {
+export function Time({ at, relative, exact }: { at: string; relative?: boolean; exact?: boolean }) {
   const language = useLanguage();
-  const exact = exactTime(at, language);
+  const whole = exactTime(at, language);
   return (
-    <time dateTime={at} title={exact}>
-      {relative ? ago(at, Date.now(), language) : dateTime(at, language)}
+    <time dateTime={at} title={whole}>
+      {relative ? ago(at, Date.now(), language) : exact ? whole : dateTime(at, language)}
     </time>
   );
 }

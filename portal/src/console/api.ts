@@ -1,0 +1,114 @@
+// What the console says to the server: its own session, and the administrator's REST under it.
+import { Http, type Answer } from "../shared/http";
+
+export interface ConsoleSession {
+  csrf_token: string;
+  scopes: string[];
+  name: string;
+  expires_at: string;
+}
+export interface UserRow {
+  user: string;
+  created_at: string;
+  active_devices: number;
+}
+export interface UserPage {
+  users: UserRow[];
+  next_cursor?: string;
+}
+export interface AdminDevice {
+  id: string;
+  name: string;
+  status: "pending" | "active";
+  enabled: boolean;
+  created_at: string;
+  confirmed_at?: string;
+  last_used_at?: string;
+  expires_at?: string;
+  algorithm: string;
+  digits: number;
+  period: number;
+  drift_steps: number;
+}
+export interface UserDetail {
+  user: string;
+  created_at: string;
+  failures: number;
+  locked: boolean;
+  hard_locked?: boolean;
+  retry_after_s?: number;
+  recovery_codes_left?: number;
+  devices: AdminDevice[];
+}
+export interface BegunDevice {
+  id: string;
+  name: string;
+  secret: string;
+  digits: number;
+  qr: { svg: string } | null;
+}
+export interface ApiKey {
+  id: string;
+  name: string;
+  scopes: string[];
+  created_at: string;
+}
+export interface AuditEntry {
+  sequence?: number;
+  at: string;
+  actor: string;
+  address?: string;
+  action: string;
+  user?: string;
+  device?: string;
+  detail?: unknown;
+}
+export interface AuditPage {
+  entries: AuditEntry[];
+  next_cursor?: string;
+}
+export type PolicyValue = string | number;
+export type Policy = Record<string, PolicyValue | Record<string, PolicyValue>>;
+
+export const http = new Http("/console/api");
+
+async function keepToken(answer: Promise<Answer<ConsoleSession>>): Promise<Answer<ConsoleSession>> {
+  const session = await answer;
+  if (session.ok) http.csrfToken = session.value.csrf_token;
+  return session;
+}
+
+const person = (user: string) => `/v1/users/${encodeURIComponent(user)}`;
+const device = (user: string, id: string) => `${person(user)}/devices/${encodeURIComponent(id)}`;
+
+export function query(values: Record<string, string | undefined>): string {
+  const given = Object.entries(values).filter((entry): entry is [string, string] => Boolean(entry[1]));
+  return given.length ? "?" + given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&") : "";
+}
+
+export const api = {
+  session: () => keepToken(http.get<ConsoleSession>("/session")),
+  enter: (key: string) => keepToken(http.post<ConsoleSession>("/session", { api_key: key })),
+  leave: () => http.delete("/session"),
+  metrics: () => http.text("/metrics"),
+  users: (prefix: string, cursor: string | undefined, limit: number) =>
+    http.get<UserPage>("/v1/users" + query({ prefix, cursor, limit: String(limit) })),
+  user: (user: string) => http.get<UserDetail>(person(user)),
+  removeUser: (user: string) => http.delete(person(user)),
+  unlock: (user: string) => http.post<UserDetail>(`${person(user)}/unlock`),
+  enable: (user: string, id: string, enabled: boolean) => http.patch<AdminDevice>(device(user, id), { enabled }),
+  removeDevice: (user: string, id: string) => http.delete(device(user, id)),
+  link: (user: string, expiresInS: number) =>
+    http.post<{ url: string; expires_at: string }>(`${person(user)}/portal-links`, { expires_in_s: expiresInS }),
+  begin: (user: string, name: string) => http.post<BegunDevice>(`${person(user)}/devices`, { name }),
+  confirm: (user: string, id: string, code: string) =>
+    http.post<{ result: "accepted" | "rejected" }>(`${device(user, id)}/confirm`, { code }),
+  policy: () => http.get<Policy>("/v1/policy"),
+  replacePolicy: (policy: Policy, etag: string) => http.put<Policy>("/v1/policy", policy, etag),
+  keys: () => http.get<{ api_keys: ApiKey[] }>("/v1/api-keys"),
+  createKey: (name: string, scopes: string[]) =>
+    http.post<{ id: string; key: string; name: string }>("/v1/api-keys", { name, scopes }),
+  revokeKey: (id: string) => http.delete(`/v1/api-keys/${encodeURIComponent(id)}`),
+  audit: (filter: { from?: string; to?: string; user?: string; action?: string; cursor?: string }) =>
+    http.get<AuditPage>("/v1/audit" + query(filter)),
+};

@@ -1,0 +1,65 @@
+// One chart over time, drawn by uPlot on a canvas. The table beside it says the same to those who do not see it.
+import { useEffect, useRef, useState } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+export interface Series {
+  label: string;
+  values: (number | null)[];
+}
+
+const heightPx = 240;
+
+function token(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function options(width: number, labels: string[], unit: string): uPlot.Options {
+  const axis: uPlot.Axis = {
+    stroke: token("--ink-soft"),
+    grid: { stroke: token("--line"), width: 1 },
+    ticks: { stroke: token("--line"), width: 1 },
+    font: `12px ${token("--font")}`,
+  };
+  return {
+    width,
+    height: heightPx,
+    legend: { live: false },
+    cursor: { y: false },
+    axes: [axis, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => `${+tick.toPrecision(4)} ${unit}`) }],
+    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 0.001)] } },
+    series: [
+      {},
+      ...labels.map((label, i) => ({ label, stroke: token(`--series-${i + 1}`), width: 2, points: { show: false } })),
+    ],
+  };
+}
+
+export default function Chart({ times, series, unit }: { times: number[]; series: Series[]; unit: string }) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const [dark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
+  const labels = series.map((one) => one.label);
+  const data = [times, ...series.map((one) => one.values)] as uPlot.AlignedData;
+
+  useEffect(() => {
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    const follow = () => setDark(scheme.matches);
+    scheme.addEventListener("change", follow);
+    return () => scheme.removeEventListener("change", follow);
+  }, []);
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return;
+    const made = new uPlot(options(element.clientWidth, labels, unit), data, element);
+    plot.current = made;
+    const watch = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: heightPx }));
+    watch.observe(element);
+    return () => {
+      watch.disconnect();
+      made.destroy();
+    };
+  }, [labels.join(), unit, dark]);
+  useEffect(() => plot.current?.setData(data), [times.length, times.at(-1)]);
+  return <div class="chart" ref={place} aria-hidden="true" />;
+}

@@ -1,0 +1,205 @@
+// One person: lock state and devices, and what an administrator may do about them.
+import { useCallback, useEffect, useState } from "preact/hooks";
+import type { Answer, Problem } from "../shared/http";
+import { fill, useLanguage, useTexts } from "../shared/language";
+import { Busy, Confirm, Note, PageTitle, Time } from "../shared/parts";
+import { go, hrefOf } from "../shared/route";
+import { duration } from "../shared/times";
+import { api, type AdminDevice, type UserDetail } from "./api";
+import { Refused } from "./app";
+import { BehalfCard } from "./behalf_card";
+import { LinkCard } from "./link_card";
+
+type Asking = { what: "device"; device: AdminDevice } | { what: "user" } | null;
+
+export function UserPage({ user }: { user: string }) {
+  const texts = useTexts();
+  const t = texts.console;
+  const [detail, setDetail] = useState<UserDetail | null>(null);
+  const [unknown, setUnknown] = useState(false);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [said, setSaid] = useState<string | null>(null);
+  const [asking, setAsking] = useState<Asking>(null);
+
+  const load = useCallback(async () => {
+    const answer = await api.user(user);
+    if (answer.ok) setDetail(answer.value);
+    else if (answer.problem.slug === "user_not_found") setDetail(null);
+    setUnknown(!answer.ok && answer.problem.slug === "user_not_found");
+    setProblem(answer.ok || answer.problem.slug === "user_not_found" ? null : answer.problem);
+  }, [user]);
+  useEffect(() => void load(), [load]);
+
+  const act = async (change: Promise<Answer<unknown>>, words: string) => {
+    setSaid(null);
+    const answer = await change;
+    setAsking(null);
+    await load();
+    if (answer.ok) setSaid(words);
+    else setProblem(answer.problem);
+  };
+
+  return (
+    <>
+      <nav aria-label={t.users}>
+        <a href={hrefOf("users")}>{t.users}</a>
+      </nav>
+      <PageTitle title={user} />
+      {said && <Note kind="good">{said}</Note>}
+      {problem && <Refused problem={problem} />}
+      {!detail && !unknown && !problem && <Busy />}
+      {unknown && <Note kind="info">{t.noSuchUser}</Note>}
+      {detail && <LockCard detail={detail} onUnlock={() => act(api.unlock(user), t.unlockDone)} />}
+      {detail && (
+        <Devices
+          devices={detail.devices}
+          onEnable={(device) =>
+            void act(
+              api.enable(user, device.id, !device.enabled),
+              fill(device.enabled ? t.disabledDone : t.enabledDone, { name: device.name }),
+            )
+          }
+          onRemove={(device) => setAsking({ what: "device", device })}
+        />
+      )}
+      <div class="pair">
+        <LinkCard user={user} />
+        <BehalfCard user={user} onDone={(name) => void load().then(() => setSaid(fill(t.behalfDone, { name })))} />
+      </div>
+      {detail && (
+        <div class="actions">
+          <a class="button" href={hrefOf("audit", user)}>
+            {t.audit}
+          </a>
+          <button type="button" class="button" onClick={() => setAsking({ what: "user" })}>
+            {t.removeUser}
+          </button>
+        </div>
+      )}
+      {asking?.what === "device" && (
+        <Confirm
+          title={fill(t.removeTitle, { name: asking.device.name })}
+          action={t.remove}
+          danger
+          onYes={() => act(api.removeDevice(user, asking.device.id), fill(t.removeDone, { name: asking.device.name }))}
+          onClose={() => setAsking(null)}
+        >
+          <p>{t.removeText}</p>
+        </Confirm>
+      )}
+      {asking?.what === "user" && (
+        <Confirm
+          title={fill(t.removeUserTitle, { user })}
+          action={t.remove}
+          danger
+          onYes={async () => {
+            const answer = await api.removeUser(user);
+            setAsking(null);
+            if (answer.ok) go("users");
+            else setProblem(answer.problem);
+          }}
+          onClose={() => setAsking(null)}
+        >
+          <p>{t.removeUserText}</p>
+        </Confirm>
+      )}
+    </>
+  );
+}
+
+function LockCard({ detail, onUnlock }: { detail: UserDetail; onUnlock: () => Promise<void> }) {
+  const texts = useTexts();
+  const t = texts.console;
+  const language = useLanguage();
+  const state =
+    detail.hard_locked ? t.lockedHard
+    : detail.locked ? fill(t.lockedFor, { time: duration(detail.retry_after_s ?? 1, language) })
+    : t.unlocked;
+  return (
+    <section class="card row">
+      <div class="lock-state">
+        <span class={detail.locked || detail.hard_locked ? "badge bad" : "badge good"}>{state}</span>
+        <span>{detail.failures > 0 ? fill(t.failures, { n: detail.failures }) : t.noFailures}</span>
+        {detail.recovery_codes_left !== undefined && (
+          <span>{fill(t.recoveryLeft, { n: detail.recovery_codes_left })}</span>
+        )}
+      </div>
+      {(detail.locked || detail.hard_locked || detail.failures > 0) && (
+        <button type="button" class="button" onClick={() => void onUnlock()}>
+          {t.unlock}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Devices(props: {
+  devices: AdminDevice[];
+  onEnable: (device: AdminDevice) => void;
+  onRemove: (device: AdminDevice) => void;
+}) {
+  const texts = useTexts();
+  const t = texts.console;
+  return (
+    <section class="stack" aria-labelledby="devices-title">
+      <h2 id="devices-title">{t.devices}</h2>
+      <div class="table" tabIndex={0} role="region" aria-labelledby="devices-title">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{texts.shared.deviceName}</th>
+              <th scope="col">{t.state}</th>
+              <th scope="col">{t.registered}</th>
+              <th scope="col">{t.lastUsed}</th>
+              <th scope="col">{t.drift}</th>
+              <th scope="col">{t.actions}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {props.devices.map((device) => (
+              <tr key={device.id}>
+                <th scope="row">{device.name}</th>
+                <td>
+                  <DeviceState device={device} />
+                </td>
+                <td>
+                  <Time at={device.confirmed_at ?? device.created_at} />
+                </td>
+                <td>{device.last_used_at ? <Time at={device.last_used_at} relative /> : texts.shared.never}</td>
+                <td>{device.drift_steps === 0 ? t.driftNone : fill(t.driftSteps, { n: device.drift_steps })}</td>
+                <td>
+                  <div class="actions">
+                    {device.status === "active" && (
+                      <button
+                        type="button"
+                        class="button small"
+                        aria-label={fill(device.enabled ? t.disableOf : t.enableOf, { name: device.name })}
+                        onClick={() => props.onEnable(device)}
+                      >
+                        {device.enabled ? t.disable : t.enable}
+                      </button>
+                    )}
+                    <button
+                      type="button"
+                      class="button small"
+                      aria-label={fill(t.removeOf, { name: device.name })}
+                      onClick={() => props.onRemove(device)}
+                    >
+                      {t.remove}
+                    </button>
+                  </div>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function DeviceState({ device }: { device: AdminDevice }) {
+  const t = useTexts().console;
+  if (device.status === "pending") return <span class="badge warn">{t.pending}</span>;
+  return device.enabled ? <span class="badge good">{t.active}</span> : <span class="badge bad">{t.disabled}</span>;
+}
