@@ -1,9 +1,10 @@
 // Lays a .br and a .gz twin beside every file of the build that gets smaller by it; the server sends them as they are.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const root = new URL("../../build/portal/", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../../build/portal/", import.meta.url));
 const worthIt = /\.(html|js|css|svg|json|txt)$/;
 
 function compress(file) {
@@ -19,6 +20,12 @@ function compress(file) {
   }
 }
 
-for (const entry of readdirSync(root, { recursive: true })) {
-  if (worthIt.test(entry)) compress(join(root, entry));
+function walk(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) walk(path);
+    else if (worthIt.test(entry.name)) compress(path);
+  }
 }
+
+walk(root);

@@ -6,6 +6,7 @@ import { fill, useLanguage, useTexts } from "../shared/language";
 import { Note, PageTitle, problemText } from "../shared/parts";
 import { api } from "./api";
 import { pointBetween, quantiles, readingOf, results, type Point, type Reading } from "./metrics";
+import { localeOf } from "../shared/times";
 import type { Series } from "./chart";
 
 const everyS = 2;
@@ -124,7 +125,7 @@ function Panel(props: { Chart: ChartType | null; title: string; unit: string; ti
                 const i = times.length - newest.length + row;
                 return (
                   <tr key={at}>
-                    <th scope="row">{new Date(at * 1000).toLocaleTimeString(language)}</th>
+                    <th scope="row">{new Date(at * 1000).toLocaleTimeString(localeOf(language))}</th>
                     {series.map((one) => (
                       <td key={one.label} class="number">
                         {shown(one.values[i])}

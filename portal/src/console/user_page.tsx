@@ -141,7 +141,7 @@ function Devices(props: {
   const texts = useTexts();
   const t = texts.console;
   return (
-    <section class="stack" aria-labelledby="devices-title">
+    <div class="stack">
       <h2 id="devices-title">{t.devices}</h2>
       <div class="table" tabIndex={0} role="region" aria-labelledby="devices-title">
         <table>
@@ -194,7 +194,7 @@ function Devices(props: {
           </tbody>
         </table>
       </div>
-    </section>
+    </div>
   );
 }
 

@@ -1,13 +1,19 @@
 // Times as people say them. `Intl` knows both languages; nothing is translated by hand.
 
+// Where the reader's browser knows the language by region, times are written as there: 15:50 in Britain, 3:50 PM in America.
+export function localeOf(language: string): string {
+  const wanted = globalThis.navigator?.languages ?? [];
+  return wanted.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
+}
+
 export function dateTime(time: string, language: string): string {
   const at = new Date(time);
-  return Number.isNaN(at.getTime()) ? time : at.toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+  return Number.isNaN(at.getTime()) ? time : at.toLocaleString(localeOf(language), { dateStyle: "medium", timeStyle: "short" });
 }
 
 export function exactTime(time: string, language: string): string {
   const at = new Date(time);
-  return Number.isNaN(at.getTime()) ? time : at.toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
+  return Number.isNaN(at.getTime()) ? time : at.toLocaleString(localeOf(language), { dateStyle: "medium", timeStyle: "medium" });
 }
 
 const units: [Intl.RelativeTimeFormatUnit, number][] = [

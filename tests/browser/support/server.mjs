@@ -1,0 +1,112 @@
+// The real binary in a data directory of its own, on a port that the kernel chose. What was started is ended by its process
+// id, also when a test fails or the runner gives up.
+import { execFile, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { eventually } from "./waiting.mjs";
+
+const run = promisify(execFile);
+const repository = fileURLToPath(new URL("../../../", import.meta.url));
+const binary = process.env.WATCHWORD_BINARY ?? join(repository, "build/watchword");
+const faketime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+export class Server {
+  // `config`: text of the configuration file. `movesClock`: forward() works.
+  static async start({ config = "", movesClock = false } = {}) {
+    const server = new Server();
+    server.directory = mkdtempSync(join(tmpdir(), "watchword-browser-"));
+    server.data = join(server.directory, "data");
+    server.clockFile = movesClock ? join(server.directory, "clock") : null;
+    if (movesClock) server.#writeClock(0);
+    const flags = ["--data-dir", server.data];
+    if (config) {
+      writeFileSync(join(server.directory, "watchword.toml"), config);
+      flags.push("--config", join(server.directory, "watchword.toml"));
+    }
+    const made = await run(binary, ["init", ...flags]);
+    server.admin = made.stdout.trim();
+    const log = join(server.directory, "log");
+    const descriptor = openSync(log, "a");
+    server.process = spawn(binary, ["serve", ...flags, "--listen", "127.0.0.1:0"], {
+      stdio: ["ignore", descriptor, descriptor],
+      env: { ...process.env, ...server.#clockEnvironment() },
+    });
+    closeSync(descriptor);
+    server.kill = () => server.process.kill("SIGKILL");
+    process.on("exit", server.kill);
+    const port = await eventually(() => /"listening","address":"127\.0\.0\.1:(\d+)"/.exec(readFileSync(log, "utf8"))?.[1], "the port");
+    server.base = `http://127.0.0.1:${port}`;
+    await eventually(async () => (await fetch(`${server.base}/readyz`)).ok, "readiness");
+    return server;
+  }
+
+  async stop() {
+    const ended = new Promise((resolve) => this.process.once("exit", resolve));
+    this.process.kill("SIGTERM");
+    const code = await ended;
+    process.off("exit", this.kill);
+    const log = readFileSync(join(this.directory, "log"), "utf8");
+    rmSync(this.directory, { recursive: true, force: true });
+    if (code !== 0) throw new Error(`the server ended with ${code}:\n${log}`);
+  }
+
+  log() {
+    return readFileSync(join(this.directory, "log"), "utf8");
+  }
+
+  // One command of the binary over HTTP, with the administrator's key.
+  command(...words) {
+    return run(binary, [...words, "--url", this.base], { env: { ...process.env, WATCHWORD_API_KEY: this.admin }, maxBuffer: 1 << 26 });
+  }
+
+  // A request of REST as the administrator; returns the answer's JSON, or throws where the status is not below 400.
+  async rest(method, path, body, headers = {}) {
+    const answer = await fetch(this.base + path, {
+      method,
+      headers: { Authorization: `Bearer ${this.admin}`, ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return text && /json/.test(answer.headers.get("Content-Type") ?? "") ? JSON.parse(text) : text;
+  }
+  async link(user, expiresInS) {
+    const body = expiresInS ? { expires_in_s: expiresInS } : undefined;
+    return (await this.rest("POST", `/v1/users/${encodeURIComponent(user)}/portal-links`, body)).url;
+  }
+  verify(user, code) {
+    return this.rest("POST", "/v1/verify", { user, code });
+  }
+  async setPolicy(changes) {
+    return this.rest("PUT", "/v1/policy", { ...(await this.rest("GET", "/v1/policy")), ...changes });
+  }
+  // An active device that was registered over REST; the code of `step` confirms it.
+  async register(user, name, phone, stepsBack = 0) {
+    const path = `/v1/users/${encodeURIComponent(user)}/devices`;
+    const begun = await this.rest("POST", path, { name });
+    const made = phone(begun.secret);
+    const confirmed = await this.rest("POST", `${path}/${begun.id}/confirm`, { code: made.code(-30 * stepsBack) });
+    if (confirmed.result === "rejected") throw new Error("the registration over REST was rejected");
+    return Object.assign(made, { id: begun.id });
+  }
+
+  // The server's wall clock goes forward, and on at its usual pace.
+  forward(seconds) {
+    this.clockOffsetS = (this.clockOffsetS ?? 0) + seconds;
+    this.#writeClock(this.clockOffsetS);
+  }
+  #writeClock(offsetS) {
+    writeFileSync(`${this.clockFile}.new`, `+${offsetS}\n`);
+    renameSync(`${this.clockFile}.new`, this.clockFile);
+  }
+  #clockEnvironment() {
+    if (!this.clockFile) return {};
+    return {
+      LD_PRELOAD: faketime, FAKETIME_TIMESTAMP_FILE: this.clockFile, FAKETIME_DONT_FAKE_MONOTONIC: "1", FAKETIME_NO_CACHE: "1",
+      FAKETIME_DISABLE_SHM: "1", NO_FAKE_STAT: "1",
+    };
+  }
+}
