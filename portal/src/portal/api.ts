@@ -79,6 +79,7 @@ export const api = {
   leave: () => http.delete("/session"),
   devices: () => withClock(() => http.get<DeviceList>("/devices")),
   prove: (code: string) => http.post<CodeResult>("/code", { code }),
+  proveWithRecoveryCode: (code: string) => http.post<CodeResult>("/recovery-codes/use", { code }),
   begin: (name: string) => withClock(() => http.post<BegunDevice>("/devices", { name })),
   qr: (id: string) => http.text(`${device(id)}/qr.svg`),
   confirm: (id: string, code: string) => http.post<Confirmation>(`${device(id)}/confirm`, { code }),

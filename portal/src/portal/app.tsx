@@ -211,13 +211,14 @@ function Page({ route, page }: { route: string[]; page: PortalPage }) {
   }
 }
 
-// The way to a person, wherever something is refused that only an administrator can change.
-export function Contact({ config }: { config: PortalConfig }) {
-  const texts = useTexts();
+// Why nobody registers a device here at the moment, and the way to the person who can change that.
+export function RegistrationRefused({ list, config }: { list: DeviceList; config: PortalConfig }) {
+  const texts = useTexts().portal;
+  const limit = list.max_devices === 1 ? texts.reasonLimitOne : fill(texts.reasonLimit, { max: list.max_devices });
   return (
-    <strong>
-      {config.contact ? fill(texts.portal.contactAt, { contact: config.contact }) : texts.portal.contact + "."}
-    </strong>
+    <>
+      {list.reason === "device_limit" ? limit : texts.reasonPolicy}{" "}
+      <strong>{config.contact ? fill(texts.contactAt, { contact: config.contact }) : texts.contact + "."}</strong>
+    </>
   );
 }
-

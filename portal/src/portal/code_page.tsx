@@ -22,14 +22,18 @@ export function CodePage({ list, reload }: PortalPage) {
 
   const words = (answer: CodeResult): string => {
     const t = texts.portal;
-    if (answer.result === "replayed") return t.codeReplayed;
+    if (answer.result === "replayed") return recovery ? t.recoveryReplayed : t.codeReplayed;
     if (answer.result === "no_device") return t.codeNoDevice;
-    if (answer.result !== "locked") return t.codeRejected;
+    if (answer.result !== "locked") return recovery ? t.recoveryRejected : t.codeRejected;
     return answer.retry_after_s ? fill(t.codeLocked, { time: duration(answer.retry_after_s, language) }) : t.codeLockedHard;
   };
   const prove = async (): Promise<string | null> => {
-    const answer = await api.prove(recovery ? recoveryText(code) : code);
-    if (!answer.ok) return answer.problem.slug === "code_length" ? texts.portal.codeRejected : problemText(answer.problem, texts, language);
+    const answer = await (recovery ? api.proveWithRecoveryCode(recoveryText(code)) : api.prove(code));
+    if (!answer.ok) {
+      if (recovery && answer.problem.field === "code") return texts.portal.recoveryForm;
+      if (answer.problem.field === "code") return fill(texts.portal.codeShort, { digits });
+      return problemText(answer.problem, texts, language);
+    }
     if (answer.value.result !== "accepted") return words(answer.value);
     const wanted = wish.take();
     await reload();
@@ -40,7 +44,7 @@ export function CodePage({ list, reload }: PortalPage) {
   const submit = async (event: Event) => {
     event.preventDefault();
     if (busy.current) return;
-    if (code === "") return setError(fill(texts.portal.codeShort, { digits }));
+    if (code === "") return setError(recovery ? texts.portal.recoveryForm : fill(texts.portal.codeShort, { digits }));
     busy.current = true;
     setError(null);
     setError(await prove());

@@ -5,7 +5,7 @@ import { Callout, Confirm, Field, Note, PageTitle, problemText, Time } from "../
 import { go } from "../shared/route";
 import { dateTime } from "../shared/times";
 import { api, type Device } from "./api";
-import { Contact, type PortalPage } from "./app";
+import { RegistrationRefused, type PortalPage } from "./app";
 import { flow, wish } from "./state";
 
 type Asking = { what: "remove"; device: Device } | { what: "recovery" } | null;
@@ -90,8 +90,7 @@ export function DevicesPage(page: PortalPage) {
       {refusedBy && (
         <div id="register-reason">
           <Callout kind="info">
-            {refusedBy === "device_limit" ? fill(texts.portal.reasonLimit, { max: list.max_devices }) : texts.portal.reasonPolicy}{" "}
-            <Contact config={page.config} />
+            <RegistrationRefused list={list} config={page.config} />
           </Callout>
         </div>
       )}

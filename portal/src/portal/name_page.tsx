@@ -1,10 +1,10 @@
 // Device name: the first step of a registration.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { fill, useLanguage, useTexts } from "../shared/language";
+import { useLanguage, useTexts } from "../shared/language";
 import { Callout, Field, PageTitle, problemText } from "../shared/parts";
 import { go, goInstead } from "../shared/route";
 import { api } from "./api";
-import { Contact, type PortalPage } from "./app";
+import { RegistrationRefused, type PortalPage } from "./app";
 import { Steps } from "./steps";
 import { flow, wish } from "./state";
 
@@ -67,8 +67,7 @@ export function NamePage({ list, config, reload }: PortalPage) {
       <section class="card narrow">
         <PageTitle title={texts.portal.nameTitle} />
         <Callout kind="info">
-          {list.reason === "device_limit" ? fill(texts.portal.reasonLimit, { max: list.max_devices }) : texts.portal.reasonPolicy}{" "}
-          <Contact config={config} />
+          <RegistrationRefused list={list} config={config} />
         </Callout>
         <a class="button" href="#/">
           {texts.portal.toDevices}
