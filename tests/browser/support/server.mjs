@@ -13,15 +13,26 @@ const repository = fileURLToPath(new URL("../../../", import.meta.url));
 const binary = process.env.WATCHWORD_BINARY ?? join(repository, "build/watchword");
 const faketime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
+async function listeners(directory) {
+  const [certificate, key] = ["cert.pem", "key.pem"].map((name) => join(directory, name));
+  await run("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+    "/CN=watchword", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]);
+  const listener = (planes, more = "") => `[[listener]]\nhost = "127.0.0.1"\nport = 0\nplanes = ${JSON.stringify(planes)}\n${more}`;
+  return listener(["verify", "admin", "metrics"]) +
+    listener(["portal"], `certificate_file = "${certificate}"\nkey_file = "${key}"\n`);
+}
+
 export class Server {
-  // `config`: text of the configuration file. `movesClock`: forward() works.
-  static async start({ config = "", movesClock = false } = {}) {
+  // `config`: text of the configuration file. `movesClock`: forward() works. `tls`: the pages are at `base` over TLS, with a
+  // certificate that nobody signed; REST is beside them without.
+  static async start({ config = "", movesClock = false, tls = false } = {}) {
     const server = new Server();
     server.directory = mkdtempSync(join(tmpdir(), "watchword-browser-"));
     server.data = join(server.directory, "data");
     server.clockFile = movesClock ? join(server.directory, "clock") : null;
     if (movesClock) server.#writeClock(0);
     const flags = ["--data-dir", server.data];
+    if (tls) config += await listeners(server.directory);
     if (config) {
       writeFileSync(join(server.directory, "watchword.toml"), config);
       flags.push("--config", join(server.directory, "watchword.toml"));
@@ -30,16 +41,20 @@ export class Server {
     server.admin = made.stdout.trim();
     const log = join(server.directory, "log");
     const descriptor = openSync(log, "a");
-    server.process = spawn(binary, ["serve", ...flags, "--listen", "127.0.0.1:0"], {
+    server.process = spawn(binary, ["serve", ...flags, ...(tls ? [] : ["--listen", "127.0.0.1:0"])], {
       stdio: ["ignore", descriptor, descriptor],
       env: { ...process.env, ...server.#clockEnvironment() },
     });
     closeSync(descriptor);
     server.kill = () => server.process.kill("SIGKILL");
     process.on("exit", server.kill);
-    const port = await eventually(() => /"listening","address":"127\.0\.0\.1:(\d+)"/.exec(readFileSync(log, "utf8"))?.[1], "the port");
-    server.base = `http://127.0.0.1:${port}`;
-    await eventually(async () => (await fetch(`${server.base}/readyz`)).ok, "readiness");
+    const ports = await eventually(() => {
+      const told = [...readFileSync(log, "utf8").matchAll(/"listening","address":"127\.0\.0\.1:(\d+)"/g)].map((match) => match[1]);
+      return told.length === (tls ? 2 : 1) && told;
+    }, "the ports");
+    server.plain = `http://127.0.0.1:${ports[0]}`;
+    server.base = tls ? `https://127.0.0.1:${ports[1]}` : server.plain;
+    await eventually(async () => (await fetch(`${server.plain}/readyz`)).ok, "readiness");
     return server;
   }
 
@@ -59,12 +74,12 @@ export class Server {
 
   // One command of the binary over HTTP, with the administrator's key.
   command(...words) {
-    return run(binary, [...words, "--url", this.base], { env: { ...process.env, WATCHWORD_API_KEY: this.admin }, maxBuffer: 1 << 26 });
+    return run(binary, [...words, "--url", this.plain], { env: { ...process.env, WATCHWORD_API_KEY: this.admin }, maxBuffer: 1 << 26 });
   }
 
   // A request of REST as the administrator; returns the answer's JSON, or throws where the status is not below 400.
   async rest(method, path, body, headers = {}) {
-    const answer = await fetch(this.base + path, {
+    const answer = await fetch(this.plain + path, {
       method,
       headers: { Authorization: `Bearer ${this.admin}`, ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
       ...(body ? { body: JSON.stringify(body) } : {}),
