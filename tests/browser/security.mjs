@@ -21,6 +21,9 @@ after(async () => {
 
 // Everything that scripts of the page still hold, as text: after a garbage collection, the heap.
 async function heapOf(page) {
+  // Whoever drives the browser holds on to the element that was clicked last, and with it to all around it: let that be one
+  // that says nothing.
+  await page.locator("footer").click({ position: { x: 1, y: 1 } });
   const session = await page.context().newCDPSession(page);
   const chunks = [];
   session.on("HeapProfiler.addHeapSnapshotChunk", ({ chunk }) => chunks.push(chunk));
@@ -126,13 +129,12 @@ test("answers with secrets are not kept by the browser, and the pages load in at
     bytes += responseBodySize + responseHeadersSize;
   }
   assert.ok(bytes > 10_000 && bytes <= firstLoadBytesMax, `${bytes} bytes`);
-  test.diagnostic?.(`${bytes} bytes`);
   console.log(`# first load of the portal: ${bytes} bytes in ${answers.length} answers`);
   const scripts = answers.filter((answer) => answer.url().includes("/assets/"));
   for (const answer of scripts) {
     const headers = await answer.allHeaders();
     assert.match(headers["cache-control"], /immutable/);
-    if (!answer.url().endsWith(".svg")) assert.equal(headers["content-encoding"], answer.url().startsWith("https") ? "br" : "gzip", answer.url());
+    assert.equal(headers["content-encoding"], "br", answer.url());
   }
   await begin(visitor.page, "Phone");
   await visitor.page.reload();

@@ -30,7 +30,9 @@ export function ConfigurationPage({ id, list, reload }: PortalPage & { id: strin
     const begun = flow.get().begun;
     const listed = list.devices.find((device) => device.id === id && device.status === "pending");
     const known = begun?.id === id ? begun : listed;
-    return known ? { ...known, expiresAt: known.expires_at ?? "" } : null;
+    if (!known) return null;
+    const { name, algorithm, digits, period, expires_at } = known; // and nothing secret
+    return { name, algorithm, digits, period, expiresAt: expires_at ?? "" };
   });
   const [ended, setEnded] = useState<Ended | null>(pending ? null : "gone");
 

@@ -30,7 +30,7 @@ export function NamePage({ list, config, reload }: PortalPage) {
     if (begun.name === wanted) return begun.id;
     const renamed = await api.rename(begun.id, wanted);
     if (!renamed.ok) return null;
-    flow.keep({ begun: { ...begun, name: wanted } });
+    begun.name = wanted; // in place: a copy would be a second home of the secret
     return begun.id;
   };
   const next = async () => {

@@ -13,7 +13,9 @@ export const flow = {
   keep: (changes: Partial<Flow>): void => {
     current = { ...flow.get(), ...changes };
   },
+  // Emptied, not only let go: a closure that the browser still keeps then holds nothing either.
   drop: (): void => {
+    if (current?.begun) Object.assign(current.begun, { secret: "", qr: null, otpauth_uri: "" });
     current = null;
   },
 };
