@@ -113,7 +113,7 @@ test("a registration begun in two tabs at once: each has its own device, and one
   await steady();
   await typeCode(page, app.code());
   await page.getByText("“One” is registered").waitFor();
-  await page.getByRole("button", { name: "Remove Two" }).click();
+  await page.getByRole("button", { name: "Discard Two" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Discard" }).click();
   await page.getByText("The unfinished registration was discarded.").waitFor();
   await typeCode(second, "123456");

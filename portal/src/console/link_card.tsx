@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
 import { CopyButton, Field, Note } from "../shared/parts";
-import { dateTime } from "../shared/times";
+import { dateTime, duration } from "../shared/times";
 import { api } from "./api";
 import { Refused } from "./app";
 
@@ -21,7 +21,6 @@ export function LinkCard({ user }: { user: string }) {
     setProblem(answer.ok ? null : answer.problem);
     setLink(answer.ok ? answer.value : null);
   };
-  const words = (s: number) => fill(s < 3_600 ? t.minutes : t.hours, { n: s < 3_600 ? s / 60 : s / 3_600 });
   return (
     <section class="card" aria-labelledby="link-title">
       <h2 id="link-title">{t.link}</h2>
@@ -32,7 +31,7 @@ export function LinkCard({ user }: { user: string }) {
             <select id={id} value={lifetimeS} onChange={(event) => setLifetimeS(Number(event.currentTarget.value))}>
               {lifetimesS.map((s) => (
                 <option key={s} value={s}>
-                  {words(s)}
+                  {duration(s, language)}
                 </option>
               ))}
             </select>

@@ -215,7 +215,7 @@ function DeviceCard({ device, reload, onRemove }: { device: Device; reload: Port
         <button
           type="button"
           class="button quiet"
-          aria-label={fill(texts.portal.removeOf, { name: device.name })}
+          aria-label={fill(pending ? texts.portal.discardOf : texts.portal.removeOf, { name: device.name })}
           onClick={onRemove}
         >
           {pending ? texts.portal.discard : texts.portal.remove}

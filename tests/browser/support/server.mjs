@@ -24,8 +24,8 @@ async function listeners(directory) {
 
 export class Server {
   // `config`: text of the configuration file. `movesClock`: forward() works. `tls`: the pages are at `base` over TLS, with a
-  // certificate that nobody signed; REST is beside them without.
-  static async start({ config = "", movesClock = false, tls = false } = {}) {
+  // certificate that nobody signed; REST is beside them without. `people`: CSV that is imported before the start.
+  static async start({ config = "", movesClock = false, tls = false, people = "" } = {}) {
     const server = new Server();
     server.directory = mkdtempSync(join(tmpdir(), "watchword-browser-"));
     server.data = join(server.directory, "data");
@@ -39,6 +39,11 @@ export class Server {
     }
     const made = await run(binary, ["init", ...flags]);
     server.admin = made.stdout.trim();
+    if (people) {
+      const file = join(server.directory, "people.csv");
+      writeFileSync(file, people);
+      await run(binary, ["import", file, "--format", "csv", ...flags], { maxBuffer: 1 << 26 });
+    }
     const log = join(server.directory, "log");
     const descriptor = openSync(log, "a");
     server.process = spawn(binary, ["serve", ...flags, ...(tls ? [] : ["--listen", "127.0.0.1:0"])], {
@@ -70,11 +75,6 @@ export class Server {
 
   log() {
     return readFileSync(join(this.directory, "log"), "utf8");
-  }
-
-  // One command of the binary over HTTP, with the administrator's key.
-  command(...words) {
-    return run(binary, [...words, "--url", this.plain], { env: { ...process.env, WATCHWORD_API_KEY: this.admin }, maxBuffer: 1 << 26 });
   }
 
   // A request of REST as the administrator; returns the answer's JSON, or throws where the status is not below 400.
