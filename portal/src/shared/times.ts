@@ -34,11 +34,12 @@ export function ago(time: string, nowMs: number, language: string): string {
   return words.format(0, "second");
 }
 
-// "2 minutes", "45 seconds": rounded to what matters, never to nothing.
+// "2 minutes", "45 seconds", "1 hour": rounded to what matters, never to nothing.
 export function duration(seconds: number, language: string): string {
   const size = Math.abs(seconds);
+  const minutes = Math.round(size / 60);
   const [value, unit] =
-    size < 90 ? [Math.max(1, Math.round(size)), "second"] : size < 5_400 ? [Math.round(size / 60), "minute"]
+    size < 90 ? [Math.max(1, Math.round(size)), "second"] : minutes < 90 && minutes !== 60 ? [minutes, "minute"]
     : size < 129_600 ? [Math.round(size / 3_600), "hour"] : [Math.round(size / 86_400), "day"];
   return new Intl.NumberFormat(language, { style: "unit", unit: unit as string, unitDisplay: "long" }).format(value as number);
 }
