@@ -210,7 +210,7 @@ struct PersonRoute {
 
 constexpr std::string_view devices_path = "/portal/api/devices";
 constexpr std::string_view device_path = "/portal/api/devices/{device}";
-constexpr std::array<PersonRoute, 9> person_routes = {{
+constexpr std::array<PersonRoute, 8> person_routes = {{
     {Method::get, devices_path, false, list_own},
     {Method::post, devices_path, true, begin_own},
     {Method::patch, device_path, true, rename_own},
@@ -219,7 +219,6 @@ constexpr std::array<PersonRoute, 9> person_routes = {{
     {Method::post, "/portal/api/devices/{device}/confirm", true, confirm_own},
     {Method::post, "/portal/api/code", true, prove_own_device},
     {Method::post, "/portal/api/recovery-codes", false, make_recovery_codes},
-    {Method::post, "/portal/api/recovery-codes/use", true, prove_with_recovery_code},
 }};
 
 std::string_view method_name(Method method) {

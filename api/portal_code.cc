@@ -5,7 +5,6 @@
 #include "api/admin_json.h"
 #include "api/portal_person.h"
 #include "api/problem.h"
-#include "engine/recovery_codes.h"
 
 namespace watchword::api {
 namespace {
@@ -25,9 +24,6 @@ Response refused(const WaitingVerifier::Refused& refused) {
   return problem(503, "store_unavailable", "The answer could not be made durable. Nothing was accepted. Try again later.");
 }
 
-constexpr std::string_view recovery_rule =
-    "A recovery code is sixteen letters and digits, in four groups with dashes or without any.";
-
 }  // namespace
 
 Response prove_own_device(const PersonCall& person, const std::string&) {
@@ -41,25 +37,6 @@ Response prove_own_device(const PersonCall& person, const std::string&) {
   if (verdict->retry_after_s > 0) body["retry_after_s"] = verdict->retry_after_s;
   if (verdict->hard_locked) body["hard_locked"] = true;
   if (verdict->result == engine::Result::accepted) body["step_up_until"] = utc_text(person.prove());
-  return json_answer(200, body);
-}
-
-Response prove_with_recovery_code(const PersonCall& person, const std::string&) {
-  JsonFields fields(person.call.request.body);
-  const std::string text = fields.text("code");
-  const std::optional<engine::RecoveryCode> code = engine::RecoveryCode::parse(text);
-  if (!code) fields.refuse("code", std::string(recovery_rule), 422);
-  if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
-  const auto use = person.call.engine().registrar.use_recovery_code(person.user, *code, 0,
-                                                                    person.call.origin(person.actor()), person.call.now);
-  if (!use) return api::refused(use.error());
-  json::object body{{"result", engine::to_string(use->result)}};
-  if (use->retry_after_s > 0) body["retry_after_s"] = use->retry_after_s;
-  if (use->hard_locked) body["hard_locked"] = true;
-  if (use->result == engine::Result::accepted) {
-    body["recovery_codes_left"] = use->left;
-    body["step_up_until"] = utc_text(person.prove());
-  }
   return json_answer(200, body);
 }
 

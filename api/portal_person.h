@@ -53,7 +53,5 @@ struct PersonCall {
 
 // portal_code.cc
 Response prove_own_device(const PersonCall& person, const std::string&);
-// The same with a recovery code, where no device is at hand. Computes a slow hash.
-Response prove_with_recovery_code(const PersonCall& person, const std::string&);
 
 }  // namespace watchword::api

@@ -30,8 +30,7 @@ bool needs_key(Route route) {
 }
 
 bool hashes_slowly(Method method, std::string_view target) {
-  const std::string_view path = target.substr(0, target.find('?'));
-  return method == Method::post && (path.ends_with("/recovery-codes") || path.ends_with("/recovery-codes/use"));
+  return method == Method::post && target.substr(0, target.find('?')).ends_with("/recovery-codes");
 }
 
 bool has_query(std::string_view target) {

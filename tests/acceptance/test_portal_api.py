@@ -129,25 +129,6 @@ def test_a_second_device_and_a_removal_need_a_code_of_the_first(shared):
     browser.refused(422, "code_length", "POST", "code", {"code": "12345678"})
 
 
-def test_a_recovery_code_stands_in_for_a_device(shared):
-    steady()
-    user = "lost"
-    register(shared, enter(shared, user), "lost phone")
-    codes = shared.expect(200, "POST", path_of(user, "recovery-codes"))["codes"]
-    browser = enter(shared, user)
-    browser.refused(422, "unprocessable", "POST", "recovery-codes/use", {"code": "123456"})
-    browser.refused(403, "bad_csrf_token", "POST", "recovery-codes/use", {"code": codes[0]}, token=False)
-    wrong = "-".join(["CDFH"] * 4)
-    assert browser.expect(200, "POST", "recovery-codes/use", {"code": wrong}) == {"result": "rejected"}
-    assert shared.user(user)["failures"] == 1, "a guess like any other"
-    used = browser.expect(200, "POST", "recovery-codes/use", {"code": codes[0].lower()})
-    assert used["result"] == "accepted" and used["recovery_codes_left"] == 9 and used["step_up_until"]
-    assert browser.expect(200, "POST", "recovery-codes/use", {"code": codes[0]})["result"] == "replayed"
-    assert not browser.expect(200, "GET", "devices")["code_needed"]
-    trail = [entry for entry in audit(shared, user=user) if entry["action"] == "recovery_codes.use"]
-    assert trail and trail[0]["actor"] == f"portal:{user}"
-
-
 def test_a_registration_begun_before_there_was_a_device_does_not_get_around_its_code(shared):
     user = "early"
     stranger = enter(shared, user)

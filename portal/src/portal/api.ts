@@ -78,8 +78,8 @@ export const api = {
   enterByProxy: () => keepToken(http.post<Session>("/session")),
   leave: () => http.delete("/session"),
   devices: () => withClock(() => http.get<DeviceList>("/devices")),
+  // A code of a device, or a recovery code.
   prove: (code: string) => http.post<CodeResult>("/code", { code }),
-  proveWithRecoveryCode: (code: string) => http.post<CodeResult>("/recovery-codes/use", { code }),
   begin: (name: string) => withClock(() => http.post<BegunDevice>("/devices", { name })),
   qr: (id: string) => http.text(`${device(id)}/qr.svg`),
   confirm: (id: string, code: string) => http.post<Confirmation>(`${device(id)}/confirm`, { code }),

@@ -28,7 +28,7 @@ export function CodePage({ list, reload }: PortalPage) {
     return answer.retry_after_s ? fill(t.codeLocked, { time: duration(answer.retry_after_s, language) }) : t.codeLockedHard;
   };
   const prove = async (): Promise<string | null> => {
-    const answer = await (recovery ? api.proveWithRecoveryCode(recoveryText(code)) : api.prove(code));
+    const answer = await api.prove(recovery ? recoveryText(code) : code);
     if (!answer.ok) {
       if (recovery && answer.problem.field === "code") return texts.portal.recoveryForm;
       if (answer.problem.field === "code") return fill(texts.portal.codeShort, { digits });
