@@ -40,7 +40,7 @@ Response session_answer(const PortalCall& call, unsigned status, const Session& 
 
 Response show_config(const PortalCall& call) {
   const std::string& contact = call.options().contact;
-  return json_answer(200, {{"oidc", false},
+  return json_answer(200, {{"oidc", call.oidc() != nullptr},
                            {"issuer", call.engine().policy.copy().issuer},
                            {"contact", contact.empty() ? json::value(nullptr) : json::value(contact)},
                            {"languages", json::array{"en", "de"}}});
@@ -58,18 +58,6 @@ Response link_refusal(PortalLinks::Refusal refusal) {
   return problem(503, "store_unavailable", "The store cannot write at the moment. Try again later.");
 }
 
-Response open(const PortalCall& call, Session session) {
-  // A new id on each entry: what the browser held before opens nothing any more.
-  if (const std::string_view before = call.session_id(SessionKind::portal); !before.empty()) {
-    call.sessions().close(SessionKind::portal, before);
-  }
-  const std::optional<Sessions::Opened> opened = call.sessions().open(std::move(session), call.now);
-  if (!opened) return too_many_sessions();
-  Response response = session_answer(call, 201, opened->session);
-  call.set_cookie(response, SessionKind::portal, opened->id);
-  return response;
-}
-
 Response enter_by_proxy(const PortalCall& call) {
   const std::optional<engine::UserName> user = call.proxy().user(call.request);
   if (!user) return no_session();
@@ -81,7 +69,7 @@ Response enter_by_proxy(const PortalCall& call) {
                                                    .detail = R"({"entry":"proxy"})"})) {
     return std::move(*fault);
   }
-  return open(call, {.kind = SessionKind::portal, .entry = Entry::proxy, .owner = user->text()});
+  return open_portal(call, {.kind = SessionKind::portal, .entry = Entry::proxy, .owner = user->text()});
 }
 
 Response enter(const PortalCall& call) {
@@ -93,7 +81,7 @@ Response enter(const PortalCall& call) {
   if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
   const auto used = call.admin().links().use(link, call.request.origin, call.now);
   if (!used) return link_refusal(used.error());
-  return open(call, {.kind = SessionKind::portal, .entry = Entry::link, .owner = used->user});
+  return open_portal(call, {.kind = SessionKind::portal, .entry = Entry::link, .owner = used->user});
 }
 
 Response session_resource(const PortalCall& call) {
@@ -108,14 +96,6 @@ Response session_resource(const PortalCall& call) {
   return response;
 }
 
-std::int64_t recovery_codes_left(const PersonCall& person) {
-  const Response user = person.administer(Method::get, "");
-  if (user.status != 200) return 0;
-  const json::object object = json::parse(user.body).as_object();
-  const json::value* const left = object.if_contains("recovery_codes_left");
-  return left != nullptr ? left->to_number<std::int64_t>() : 0;
-}
-
 Response list_own(const PersonCall& person, const std::string&) {
   const Standing standing = person.standing();
   json::array devices;
@@ -125,7 +105,7 @@ Response list_own(const PersonCall& person, const std::string&) {
                            {"may_register", hindrance.empty() || hindrance == "code_needed"},
                            {"reason", hindrance.empty() ? json::value(nullptr) : json::value(hindrance)},
                            {"max_devices", standing.policy.max_devices_per_user},
-                           {"recovery_codes_left", recovery_codes_left(person)},
+                           {"recovery_codes_left", standing.user.recovery_codes_left},
                            {"code_needed", standing.code_needed()},
                            {"server_time", utc_text(person.call.now.seconds())}});
 }
@@ -244,6 +224,18 @@ Response run(const PortalCall& call, const PersonRoute& route, const std::string
 }
 
 }  // namespace
+
+Response open_portal(const PortalCall& call, Session session) {
+  // A new id on each entry: what the browser held before opens nothing any more.
+  if (const std::string_view before = call.session_id(SessionKind::portal); !before.empty()) {
+    call.sessions().close(SessionKind::portal, before);
+  }
+  const std::optional<Sessions::Opened> opened = call.sessions().open(std::move(session), call.now);
+  if (!opened) return too_many_sessions();
+  Response response = session_answer(call, 201, opened->session);
+  call.set_cookie(response, SessionKind::portal, opened->id);
+  return response;
+}
 
 Response portal_api(const PortalCall& call) {
   if (const std::optional<RequestFault> fault = QueryFields(call.target).finish()) return problem(*fault);

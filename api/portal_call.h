@@ -23,6 +23,7 @@ struct PortalCall {
   AdminPlane& admin() const { return plane.admin_; }
   Sessions& sessions() const { return plane.sessions_; }
   WaitingVerifier& verifier() const { return plane.verifier_; }
+  OidcClient* oidc() const { return plane.oidc_.get(); }  // null: not configured
   const TrustedProxy& proxy() const { return plane.proxy_; }
   const PortalOptions& options() const { return plane.options_; }
   const PortalPlane::Metrics& metrics() const { return plane.metrics_; }
@@ -56,8 +57,10 @@ Response too_many_sessions();
 Response method_problem(std::string_view allowed);
 
 Response portal_api(const PortalCall& call);   // portal_api.cc
+Response oidc_pages(const PortalCall& call);   // portal_oidc.cc
 Response console_api(const PortalCall& call);  // console_api.cc
-// Writes the entry down and opens the session.
+// A session for whoever has proven to be somebody, with its cookie: 201. The console's is written down here.
+Response open_portal(const PortalCall& call, Session session);
 Response open_console(const PortalCall& call, Session session, unsigned status);
 
 }  // namespace watchword::api

@@ -18,6 +18,10 @@ std::string cookie_text(std::string_view name, std::string_view value, bool secu
   return std::string(name) + "=" + std::string(value) + "; Path=/; HttpOnly; SameSite=Strict" + (secure ? "; Secure" : "");
 }
 
+std::string redirect_uri(const PortalOptions& options) {
+  return options.oidc.redirect_uri.empty() ? options.base_url + "/portal/oidc/callback" : options.oidc.redirect_uri;
+}
+
 }  // namespace
 
 std::string cookie_name(SessionKind kind, bool secure) {
@@ -120,7 +124,8 @@ PortalPlane::PortalPlane(engine::Engine& engine, AccessKeys& keys, AdminPlane& a
       files_(options.assets_dir),
       proxy_(options.proxy),
       sessions_({.idle = options.idle, .absolute = options.absolute, .sessions_max = options.sessions_max}),
-      verifier_(engine) {
+      verifier_(engine),
+      oidc_(options.oidc.issuer.empty() ? nullptr : std::make_unique<OidcClient>(options.oidc, redirect_uri(options))) {
   admin_.on_user_removed([this](const std::string& user) { forget_user(user); });
 }
 
@@ -132,8 +137,9 @@ Response PortalPlane::route(const Request& request, engine::UnixMillis now) {
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   const Method method = request.method == Method::head ? Method::get : request.method;
   const bool portal = path.starts_with("/portal/api/");
+  const bool oidc = path.starts_with("/portal/oidc/");
   const bool console = path.starts_with("/console/api/");
-  if (!portal && !console) {
+  if (!portal && !oidc && !console) {
     return method == Method::get ? files_.serve(path, request.browser.head) : method_problem("GET, HEAD");
   }
   const tl::expected<Target, RequestFault> target = parse_target(request.target);
@@ -144,6 +150,7 @@ Response PortalPlane::route(const Request& request, engine::UnixMillis now) {
                         .now = now,
                         .method = method,
                         .over_tls_ = over_tls(request, options_.base_url)};
+  if (oidc) return oidc_pages(call);  // the provider sends browsers here: from another site
   if (std::optional<Response> refusal = refuse_cross_site(request, options_.base_url)) return std::move(*refusal);
   return portal ? portal_api(call) : console_api(call);
 }

@@ -7,9 +7,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "api/admin_plane.h"
+#include "api/oidc_client.h"
 #include "api/portal_options.h"
 #include "api/sessions.h"
 #include "api/static_files.h"
@@ -46,6 +48,7 @@ class PortalPlane {
   const TrustedProxy proxy_;
   Sessions sessions_;
   WaitingVerifier verifier_;
+  std::unique_ptr<OidcClient> oidc_;  // null: not configured
   Metrics metrics_;
 };
 

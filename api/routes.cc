@@ -30,7 +30,9 @@ bool needs_key(Route route) {
 }
 
 bool hashes_slowly(Method method, std::string_view target) {
-  return method == Method::post && target.substr(0, target.find('?')).ends_with("/recovery-codes");
+  const std::string_view path = target.substr(0, target.find('?'));
+  // A code that is given in the portal may be a recovery code.
+  return method == Method::post && (path.ends_with("/recovery-codes") || path == "/portal/api/code");
 }
 
 bool has_query(std::string_view target) {

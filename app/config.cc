@@ -267,7 +267,7 @@ Config parse_config(std::string_view text, const std::string& name) {
               {"client_certificate", [&](const auto& node) { read_client_certificates(in, node, config); }},
               {"engine", [&](const auto& node) { read_engine(in, node, config); }},
               {"server", [&](const auto& node) { in.table("server", node, server_keys(in, config)); }},
-              {"portal", [&](const auto& node) { in.table("portal", node, portal_keys(in, config)); }},
+              {"portal", [&](const auto& node) { read_portal(in, node, config); }},
               {"log", [&](const auto& node) { read_log(in, node, config); }},
               {"audit", [&](const auto& node) { in.table("audit", node, audit_keys(in, config)); }},
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});

@@ -33,8 +33,6 @@ void read_proxy(const Reader& in, const toml::node& node, api::ProxyEntryOptions
   if (!whole) in.fail(node, "portal.proxy needs user_header, addresses and shared_secret_file");
 }
 
-}  // namespace
-
 Keys portal_keys(const Reader& in, Config& config) {
   api::PortalOptions& portal = config.server.portal;
   const auto seconds = [&in](const char* key, std::chrono::seconds& out, std::int64_t least, std::int64_t most) {
@@ -63,7 +61,18 @@ Keys portal_keys(const Reader& in, Config& config) {
       {"sessions_max",
        [&](const auto& node) { portal.sessions_max = in.number<std::size_t>("portal.sessions_max", node, 1, 10'000'000); }},
       {"proxy", [&](const auto& node) { read_proxy(in, node, portal.proxy); }},
+      {"oidc", [&](const auto& node) { read_oidc(in, node, portal.oidc); }},
   };
+}
+
+}  // namespace
+
+void read_portal(const Reader& in, const toml::node& node, Config& config) {
+  in.table("portal", node, portal_keys(in, config));
+  const api::PortalOptions& portal = config.server.portal;
+  if (!portal.oidc.issuer.empty() && portal.oidc.redirect_uri.empty() && portal.base_url.empty()) {
+    in.fail(node, "portal.oidc needs redirect_uri, or portal.base_url that it follows from");
+  }
 }
 
 }  // namespace watchword::app

@@ -104,6 +104,8 @@ class Reader {
 };
 
 // config_portal.cc: the table [portal].
-Keys portal_keys(const Reader& in, Config& config);
+void read_portal(const Reader& in, const toml::node& node, Config& config);
+// config_oidc.cc: the table [portal.oidc].
+void read_oidc(const Reader& in, const toml::node& node, api::OidcOptions& oidc);
 
 }  // namespace watchword::app

@@ -1,0 +1,117 @@
+#include "api/https_fetch.h"
+
+#include <openssl/ssl.h>
+
+#include <exception>
+#include <optional>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+#include <boost/url/parse.hpp>
+
+namespace watchword::api {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace ssl = asio::ssl;
+
+constexpr std::uint64_t answer_bytes_max = 256 * 1024;  // of keys, documents and tokens; real ones have a few KiB
+
+struct Place {
+  std::string host, port, target;
+};
+
+tl::expected<Place, std::string> place_of(const std::string& text) {
+  const auto url = boost::urls::parse_absolute_uri(text);
+  if (!url || url->scheme() != "https" || url->host().empty() || url->has_userinfo()) {
+    return tl::unexpected("\"" + text + "\" is no https:// address");
+  }
+  Place place{.host = std::string(url->host_address()),
+              .port = url->has_port() ? std::string(url->port()) : "443",
+              .target = std::string(url->encoded_target())};
+  if (place.target.empty()) place.target = "/";
+  return place;
+}
+
+asio::awaitable<HttpsAnswer> ask(const HttpsQuestion& question, const Place& place, ssl::context& context) {
+  const auto executor = co_await asio::this_coro::executor;
+  asio::ip::tcp::resolver resolver(executor);
+  beast::ssl_stream<beast::tcp_stream> stream(executor, context);
+  stream.set_verify_mode(ssl::verify_peer);
+  stream.set_verify_callback(ssl::host_name_verification(place.host));
+  if (SSL_set_tlsext_host_name(stream.native_handle(), place.host.c_str()) != 1) throw std::runtime_error("no host name");
+
+  const auto addresses = co_await resolver.async_resolve(place.host, place.port, asio::use_awaitable);
+  beast::get_lowest_layer(stream).expires_after(question.timeout);
+  co_await beast::get_lowest_layer(stream).async_connect(addresses, asio::use_awaitable);
+  co_await stream.async_handshake(ssl::stream_base::client, asio::use_awaitable);
+
+  http::request<http::string_body> request(question.form.empty() ? http::verb::get : http::verb::post, place.target, 11);
+  request.set(http::field::host, place.host + (place.port == "443" ? "" : ":" + place.port));
+  request.set(http::field::user_agent, "watchword");
+  request.set(http::field::accept, "application/json");
+  request.set(http::field::connection, "close");
+  for (const auto& [name, value] : question.headers) request.set(name, value);
+  if (!question.form.empty()) {
+    request.set(http::field::content_type, "application/x-www-form-urlencoded");
+    request.body() = question.form;
+    request.prepare_payload();
+  }
+  co_await http::async_write(stream, request, asio::use_awaitable);
+
+  beast::flat_buffer buffer;
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(answer_bytes_max);
+  co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
+  co_return HttpsAnswer{.status = parser.get().result_int(), .body = std::move(parser.get().body())};
+}
+
+std::string what(const std::exception_ptr& fault) {
+  try {
+    std::rethrow_exception(fault);
+  } catch (const std::exception& known) {
+    return known.what();
+  } catch (...) {
+    return "unknown fault";
+  }
+}
+
+}  // namespace
+
+tl::expected<HttpsAnswer, std::string> fetch(const HttpsQuestion& question) {
+  const tl::expected<Place, std::string> place = place_of(question.url);
+  if (!place) return tl::unexpected(place.error());
+  ssl::context context(ssl::context::tls_client);
+  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
+  boost::system::error_code error;
+  if (question.ca_file.empty()) {
+    context.set_default_verify_paths(error);
+  } else {
+    context.load_verify_file(question.ca_file, error);
+  }
+  if (error) return tl::unexpected("certificate authorities cannot be read: " + error.message());
+
+  tl::expected<HttpsAnswer, std::string> answer = tl::unexpected(std::string("no answer in time"));
+  asio::io_context loop(1);
+  asio::co_spawn(loop, ask(question, *place, context), [&answer](const std::exception_ptr& fault, HttpsAnswer given) {
+    if (fault) {
+      answer = tl::unexpected(what(fault));
+    } else {
+      answer = std::move(given);
+    }
+  });
+  loop.run_for(question.timeout);  // from the name's look-up to the last byte
+  return answer;
+}
+
+}  // namespace watchword::api

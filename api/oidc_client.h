@@ -1,0 +1,92 @@
+// Sign-in by the organisation's OpenID provider: authorization code with PKCE (RFC 7636), state bound to the browser, ID
+// token checked (id_token.h). What the provider publishes is kept for some minutes.
+//
+// Worker threads: begin() and finish() may ask the provider, which takes up to a few time-outs. Not more than a few at once,
+// so that a provider that hangs does not take every worker.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "api/portal_options.h"
+#include "api/sessions.h"
+#include "engine/types.h"
+
+namespace watchword::api {
+
+class OidcClient {
+ public:
+  // Sign-ins under way; the oldest goes when there are more.
+  static constexpr std::size_t pending_max = 10'000;
+  static constexpr std::int64_t pending_s = 600;
+  static constexpr unsigned questions_max = 4;  // workers that may wait for the provider at once
+
+  enum class Refusal : std::uint8_t {
+    unavailable,  // the provider does not answer, or not as it should
+    busy,
+    bad_state,  // not begun here by this browser, too old, or finished already
+    denied,     // the provider says no
+    bad_token,
+    no_user,  // the token names nobody
+  };
+
+  OidcClient(const OidcOptions& options, std::string redirect_uri) : options_(options), redirect_uri_(redirect_uri) {}
+
+  struct Begun {
+    std::string url;      // where the browser goes
+    std::string binding;  // for a cookie: who finishes must have it
+  };
+  tl::expected<Begun, Refusal> begin(SessionKind kind, engine::UnixMillis now);
+
+  struct Callback {
+    std::string state, code, error, issuer;
+  };
+  struct Person {
+    SessionKind kind;  // as it was begun
+    std::string user;
+    std::vector<std::string> groups;
+  };
+  tl::expected<Person, Refusal> finish(const Callback& callback, std::string_view binding, engine::UnixMillis now);
+
+ private:
+  struct Pending {
+    SessionKind kind;
+    std::string nonce, verifier, binding_hash;
+    std::int64_t begun_at_s = 0;
+  };
+  struct Provider {
+    std::string authorization_endpoint, token_endpoint, jwks_uri;
+    bool basic = true;  // how the client's secret is presented
+    std::int64_t read_at_s = 0;
+  };
+  struct Keys {
+    std::string jwks;
+    std::int64_t read_at_s = 0;
+  };
+
+  tl::expected<Provider, Refusal> provider(engine::UnixMillis now);
+  tl::expected<std::string, Refusal> keys(const Provider& provider, bool fresh, engine::UnixMillis now);
+  tl::expected<std::string, Refusal> redeem(const Provider& provider, const std::string& code, const std::string& verifier);
+  tl::expected<Person, Refusal> read(const std::string& token, const Provider& provider, const Pending& pending,
+                                     engine::UnixMillis now);
+  std::optional<Pending> take(const std::string& state, engine::UnixMillis now);
+  void sweep(engine::UnixMillis now);
+
+  const OidcOptions options_;
+  const std::string redirect_uri_;
+  std::atomic<unsigned> questions_{0};
+  std::mutex mutex_;
+  std::map<std::string, Pending> pending_;  // by hash of the state; under mutex_, as the rest
+  std::optional<Provider> provider_;
+  std::optional<Keys> keys_;
+};
+
+}  // namespace watchword::api

@@ -1,0 +1,360 @@
+"""Sign-in by an OpenID provider: a real one over TLS on the loopback, which can also be made to lie in every way that matters."""
+import base64
+import hashlib
+import http.server
+import json
+import os
+import ssl
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from watchword import Connection, have
+
+pytestmark = pytest.mark.skipif(not have("openssl"), reason="needs openssl")
+
+CLIENT = "watchword-portal"
+SECRET = "s3cret/with:odd characters"
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def openssl(*arguments, stdin=None):
+    return subprocess.run(["openssl", *map(str, arguments)], input=stdin, capture_output=True, check=True).stdout
+
+
+class Key:
+    def __init__(self, directory, kid):
+        self.kid = kid
+        self.file = directory / f"{kid}.pem"
+        openssl("genrsa", "-out", self.file, "2048")
+
+    def jwk(self):
+        modulus = openssl("rsa", "-in", self.file, "-noout", "-modulus").decode().strip().partition("=")[2]
+        return {"kty": "RSA", "kid": self.kid, "use": "sig", "n": base64url(bytes.fromhex(modulus)), "e": "AQAB"}
+
+    def sign(self, claims, **header):
+        head = {"alg": "RS256", "kid": self.kid, **header}
+        text = base64url(json.dumps(head).encode()) + "." + base64url(json.dumps(claims).encode())
+        return text + "." + base64url(openssl("dgst", "-sha256", "-sign", self.file, stdin=text.encode()))
+
+
+class Provider:
+    """Knows one person; `twist` changes what it says."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.key, self.other = Key(directory, "one"), Key(directory, "two")
+        self.published = [self.key]
+        self.codes = {}
+        self.questions = []
+        self.claims = {"preferred_username": "ada@example.org", "groups": ["staff"]}
+        self.twist = None  # claims, provider -> token
+        self.delay_s = 0
+        ca, cert, key, request = (directory / name for name in ("ca.pem", "tls.pem", "tls.key", "tls.csr"))
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", directory / "ca.key", "-out", ca, "-days", "2",
+                "-subj", "/CN=test authority", "-addext", "basicConstraints=critical,CA:TRUE")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", "/CN=provider")
+        names = directory / "names"
+        names.write_text("subjectAltName=IP:127.0.0.1\n")
+        openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", directory / "ca.key", "-CAcreateserial", "-out", cert,
+                "-days", "2", "-extfile", names)
+        self.ca = ca
+        provider = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def answer(self, value, status=200):
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self):
+                time.sleep(provider.delay_s)
+                if self.path == "/.well-known/openid-configuration":
+                    return self.answer(provider.configuration())
+                return self.answer({"keys": [key.jwk() for key in provider.published]})
+
+            def do_POST(self):
+                form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                status, value = provider.redeem({name: values[0] for name, values in form.items()}, self.headers)
+                self.answer(value, status)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.issuer = f"https://127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def configuration(self):
+        return {
+            "issuer": self.issuer,
+            "authorization_endpoint": self.issuer + "/authorize",
+            "token_endpoint": self.issuer + "/token",
+            "jwks_uri": self.issuer + "/keys",
+            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        }
+
+    def authorize(self, url):
+        """What the person's browser does there; returns the parameters of the way back."""
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+        assert query["response_type"] == "code" and query["client_id"] == CLIENT and "openid" in query["scope"].split()
+        assert query["code_challenge_method"] == "S256"
+        code = base64url(os.urandom(16))
+        self.codes[code] = query
+        return {"code": code, "state": query["state"]}
+
+    def redeem(self, form, headers):
+        query = self.codes.pop(form["code"], None)
+        quoted = urllib.parse.quote(CLIENT, safe="") + ":" + urllib.parse.quote(SECRET, safe="")
+        proven = headers["Authorization"] == "Basic " + base64.b64encode(quoted.encode()).decode()
+        challenge = base64url(hashlib.sha256(form["code_verifier"].encode()).digest())
+        if not query or not proven or challenge != query["code_challenge"] or form["redirect_uri"] != query["redirect_uri"]:
+            return 400, {"error": "invalid_grant"}
+        now = int(time.time())
+        claims = {"iss": self.issuer, "aud": CLIENT, "sub": "1", "exp": now + 300, "iat": now, "nonce": query["nonce"], **self.claims}
+        token = self.twist(claims, self) if self.twist else self.key.sign(claims)
+        return 200, {"access_token": "x", "token_type": "Bearer", "id_token": token}
+
+    def end(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory):
+    made = Provider(tmp_path_factory.mktemp("provider"))
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def portal(provider, tmp_path_factory):
+    from watchword import Server
+
+    directory = tmp_path_factory.mktemp("portal")
+    secret = directory / "client.secret"
+    secret.write_text(SECRET + "\n")
+    secret.chmod(0o600)
+    server = Server(
+        directory / "server",
+        config=f"""[portal.oidc]
+issuer = "{provider.issuer}"
+client_id = "{CLIENT}"
+client_secret_file = "{secret}"
+ca_file = "{provider.ca}"
+redirect_uri = "http://127.0.0.1/portal/oidc/callback"
+timeout_s = 3
+[portal.oidc.console_groups]
+helpdesk = ["read", "enroll"]
+owners = ["admin"]
+""",
+    ).start()
+    yield server
+    server.end()
+
+
+@pytest.fixture(autouse=True)
+def honest(provider):
+    provider.twist, provider.published, provider.delay_s = None, [provider.key], 0
+    provider.claims = {"preferred_username": "ada@example.org", "groups": ["staff"]}
+
+
+class Visit:
+    """A browser: cookies, and where it was sent."""
+
+    def __init__(self, server):
+        self.server = server
+        self.cookies = {}
+
+    def get(self, path):
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
+        with Connection(self.server.port) as connection:
+            connection.send(
+                (f"GET {path} HTTP/1.1\r\nHost: watchword\r\nConnection: close\r\n"
+                 + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n").encode()
+            )
+            data = b""
+            while part := connection.socket.recv(65536):
+                data += part
+        head, _, body = data.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        location = None
+        for line in lines[1:]:
+            name, _, value = line.partition(": ")
+            if name == "Set-Cookie":
+                cookie, _, _ = value.partition(";")
+                name, _, value = cookie.partition("=")
+                self.cookies[name] = value
+            elif name == "Location":
+                location = value
+        return int(lines[0].split(" ")[1]), location, body
+
+    def log_in(self, wanted="portal"):
+        status, location, _ = self.get(f"/portal/oidc/login?for={wanted}")
+        assert status == 303, status
+        return location
+
+    def come_back(self, parameters):
+        return self.get("/portal/oidc/callback?" + urllib.parse.urlencode(parameters))
+
+
+def sign_in(portal, provider, wanted="portal"):
+    visit = Visit(portal)
+    return visit, visit.come_back(provider.authorize(visit.log_in(wanted)))
+
+
+def test_a_person_signs_in_by_the_provider(portal, provider):
+    assert json.loads(Visit(portal).get("/portal/api/config")[2])["oidc"] is True
+    visit, (status, location, _) = sign_in(portal, provider)
+    assert (status, location) == (303, "/portal/")
+    status, _, body = visit.get("/portal/api/session")
+    session = json.loads(body)
+    assert status == 200 and session["user"] == "ada@example.org" and session["entry"] == "oidc"
+    entries = portal.expect(200, "GET", "/v1/audit?action=portal.sign_in")["entries"]
+    assert any(entry["actor"] == "portal:ada@example.org" for entry in entries)
+
+
+def sign_none(claims, provider):
+    return base64url(b'{"alg":"none"}') + "." + base64url(json.dumps(claims).encode()) + "."
+
+
+def sign_with_public_key_as_secret(claims, provider):
+    import hmac
+
+    public = openssl("rsa", "-in", provider.key.file, "-pubout")
+    text = base64url(b'{"alg":"HS256","kid":"one"}') + "." + base64url(json.dumps(claims).encode())
+    return text + "." + base64url(hmac.digest(public, text.encode(), "sha256"))
+
+
+def flip_signature(claims, provider):
+    head, body, signature = provider.key.sign(claims).split(".")
+    return ".".join([head, body, ("A" if signature[0] != "A" else "B") + signature[1:]])
+
+
+def change_claims(claims, provider):
+    head, _, signature = provider.key.sign(claims).split(".")
+    return ".".join([head, base64url(json.dumps({**claims, "preferred_username": "eve"}).encode()), signature])
+
+
+def forged(**changes):
+    def twist(claims, provider):
+        changed = {**claims, **changes}
+        return provider.key.sign({name: value for name, value in changed.items() if value is not None})
+
+    return twist
+
+
+LIES = {
+    "issuer": forged(iss="https://evil.example"),
+    "audience": forged(aud="somebody-else"),
+    "audiences without azp": forged(aud=[CLIENT, "somebody-else"]),
+    "azp": forged(azp="somebody-else"),
+    "nonce": forged(nonce="A" * 43),
+    "no nonce": forged(nonce=None),
+    "expired": forged(exp=int(time.time()) - 3600),
+    "no expiry": forged(exp=None),
+    "from the future": forged(iat=int(time.time()) + 3600),
+    "not yet": forged(nbf=int(time.time()) + 3600),
+    "no user": forged(preferred_username=None),
+    "user with a line break": forged(preferred_username="ada\nadmin"),
+    "alg none": sign_none,
+    "public key as secret": sign_with_public_key_as_secret,
+    "signature": flip_signature,
+    "claims changed": change_claims,
+    "key of nobody": lambda claims, provider: provider.other.sign(claims),
+    "key id of another": lambda claims, provider: provider.other.sign(claims, kid="one"),
+    "critical header": lambda claims, provider: provider.key.sign(claims, crit=["x"], x=1),
+    "not a token": lambda claims, provider: "a.b.c",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_token_that_lies_opens_nothing(portal, provider, lie):
+    provider.twist = LIES[lie]
+    visit, (status, location, _) = sign_in(portal, provider)
+    assert (status, location) == (303, "/portal/#error=sign_in_invalid")
+    assert visit.get("/portal/api/session")[0] == 401
+    provider.twist = None
+
+
+def test_the_way_back_is_for_the_browser_that_went(portal, provider):
+    went = Visit(portal)
+    back = provider.authorize(went.log_in())
+    other = Visit(portal)
+    assert other.come_back(back)[1] == "/portal/#error=sign_in_expired"  # no cookie: somebody sent the link
+    assert went.come_back(back)[1] == "/portal/#error=sign_in_expired", "and it is used up"
+    assert Visit(portal).come_back({"code": "x", "state": "y"})[1] == "/portal/#error=sign_in_expired"
+    visit, _ = sign_in(portal, provider)
+    back = provider.authorize(visit.log_in())
+    assert visit.come_back({**back, "iss": "https://evil.example"})[1] == "/portal/#error=sign_in_expired"
+    visit.log_in()
+    refused = provider.authorize(visit.log_in())
+    assert visit.come_back({"state": refused["state"], "error": "access_denied"})[1] == "/portal/#error=sign_in_denied"
+    again = provider.authorize(visit.log_in())
+    assert visit.come_back({**again, "code": "guessed"})[1] == "/portal/#error=sign_in_denied"
+
+
+def test_a_group_opens_the_console(portal, provider):
+    _, (_, location, _) = sign_in(portal, provider, "console")
+    assert location == "/console/#error=not_in_group"
+    provider.claims["groups"] = ["staff", "helpdesk"]
+    visit, (_, location, _) = sign_in(portal, provider, "console")
+    assert location == "/console/"
+    session = json.loads(visit.get("/console/api/session")[2])
+    assert set(session["scopes"]) == {"read", "enroll"} and session["name"] == "ada@example.org"
+    assert visit.get("/console/api/v1/users")[0] == 200
+    assert visit.get("/console/api/v1/api-keys")[0] == 403
+    assert visit.get("/portal/api/session")[0] == 401
+
+
+def test_new_keys_of_the_provider_are_read(portal, provider):
+    sign_in(portal, provider)
+    time.sleep(0)
+    provider.published = [provider.other]
+    provider.twist = lambda claims, made: made.other.sign(claims)
+    deadline = time.monotonic() + 20
+    while True:  # the set is read again at most every ten seconds
+        _, (_, location, _) = sign_in(portal, provider)
+        if location == "/portal/" or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert location == "/portal/"
+
+
+def test_a_provider_that_hangs_harms_nobody_else(make_server, provider, tmp_path):
+    provider.delay_s = 4
+    server = make_server(
+        config=f'[portal.oidc]\nissuer = "{provider.issuer}"\nclient_id = "{CLIENT}"\nca_file = "{provider.ca}"\n'
+        'redirect_uri = "http://127.0.0.1/portal/oidc/callback"\ntimeout_s = 2\n'
+    ).start()
+    threads = [threading.Thread(target=lambda: Visit(server).get("/portal/oidc/login")) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    begin = time.monotonic()
+    assert server.call("GET", "/v1/policy").status == 200
+    assert time.monotonic() - begin < 1.5
+    for thread in threads:
+        thread.join()
+    assert Visit(server).get("/portal/oidc/login")[1] == "/portal/#error=provider_unavailable"
+
+
+def test_a_provider_whose_certificate_nobody_vouches_for_is_not_asked(make_server, provider):
+    server = make_server(
+        config=f'[portal.oidc]\nissuer = "{provider.issuer}"\nclient_id = "{CLIENT}"\n'
+        'redirect_uri = "http://127.0.0.1/portal/oidc/callback"\n'
+    ).start()
+    assert Visit(server).get("/portal/oidc/login")[1] == "/portal/#error=provider_unavailable"
