@@ -225,9 +225,11 @@ void EventLoop::publish_soon() {
 }
 
 bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
-  const bool slow = hashes_slowly(request.method, request.target);
+  WorkerPool& pool = hashes_slowly(request.method, request.target) ? services_.slow_workers
+                     : asks_provider(request.target)               ? services_.provider_workers
+                                                                   : services_.workers;
   std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, route, std::move(request));
-  return slow ? services_.slow_workers.submit(job) : services_.workers.submit(job);
+  return pool.submit(job);
 }
 
 void EventLoop::proceed(Exchange& exchange, VerifyPlane::Progress progress) {

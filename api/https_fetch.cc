@@ -29,6 +29,8 @@ constexpr std::uint64_t answer_bytes_max = 256 * 1024;  // of keys, documents an
 
 struct Place {
   std::string host, port, target;
+  std::string authority;    // as the Host header says it
+  bool is_address = false;  // a literal one: no name to tell the server (RFC 6066 section 3)
 };
 
 tl::expected<Place, std::string> place_of(const std::string& text) {
@@ -39,8 +41,19 @@ tl::expected<Place, std::string> place_of(const std::string& text) {
   Place place{.host = std::string(url->host_address()),
               .port = url->has_port() ? std::string(url->port()) : "443",
               .target = std::string(url->encoded_target())};
-  if (place.target.empty()) place.target = "/";
+  if (place.target.empty() || place.target.front() == '?') place.target.insert(0, "/");
+  place.authority = std::string(url->encoded_host_and_port());
+  boost::system::error_code no_address;
+  asio::ip::make_address(place.host, no_address);
+  place.is_address = !no_address;
   return place;
+}
+
+// What the macro SSL_set_tlsext_host_name does, which casts in a way that our warnings refuse.
+void name_server(SSL* connection, std::string name) {
+  if (SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data()) != 1) {
+    throw std::runtime_error("the server's name cannot be set");
+  }
 }
 
 asio::awaitable<HttpsAnswer> ask(const HttpsQuestion& question, const Place& place, ssl::context& context) {
@@ -49,7 +62,7 @@ asio::awaitable<HttpsAnswer> ask(const HttpsQuestion& question, const Place& pla
   beast::ssl_stream<beast::tcp_stream> stream(executor, context);
   stream.set_verify_mode(ssl::verify_peer);
   stream.set_verify_callback(ssl::host_name_verification(place.host));
-  if (SSL_set_tlsext_host_name(stream.native_handle(), place.host.c_str()) != 1) throw std::runtime_error("no host name");
+  if (!place.is_address) name_server(stream.native_handle(), place.host);
 
   const auto addresses = co_await resolver.async_resolve(place.host, place.port, asio::use_awaitable);
   beast::get_lowest_layer(stream).expires_after(question.timeout);
@@ -57,7 +70,7 @@ asio::awaitable<HttpsAnswer> ask(const HttpsQuestion& question, const Place& pla
   co_await stream.async_handshake(ssl::stream_base::client, asio::use_awaitable);
 
   http::request<http::string_body> request(question.form.empty() ? http::verb::get : http::verb::post, place.target, 11);
-  request.set(http::field::host, place.host + (place.port == "443" ? "" : ":" + place.port));
+  request.set(http::field::host, place.authority);
   request.set(http::field::user_agent, "watchword");
   request.set(http::field::accept, "application/json");
   request.set(http::field::connection, "close");
@@ -88,9 +101,9 @@ std::string what(const std::exception_ptr& fault) {
 
 }  // namespace
 
-tl::expected<HttpsAnswer, std::string> fetch(const HttpsQuestion& question) {
+tl::expected<HttpsAnswer, HttpsFault> fetch(const HttpsQuestion& question) {
   const tl::expected<Place, std::string> place = place_of(question.url);
-  if (!place) return tl::unexpected(place.error());
+  if (!place) return tl::unexpected(HttpsFault{place.error()});
   ssl::context context(ssl::context::tls_client);
   SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
   boost::system::error_code error;
@@ -99,13 +112,13 @@ tl::expected<HttpsAnswer, std::string> fetch(const HttpsQuestion& question) {
   } else {
     context.load_verify_file(question.ca_file, error);
   }
-  if (error) return tl::unexpected("certificate authorities cannot be read: " + error.message());
+  if (error) return tl::unexpected(HttpsFault{"certificate authorities cannot be read: " + error.message()});
 
-  tl::expected<HttpsAnswer, std::string> answer = tl::unexpected(std::string("no answer in time"));
+  tl::expected<HttpsAnswer, HttpsFault> answer = tl::unexpected(HttpsFault{"no answer in time", true});
   asio::io_context loop(1);
   asio::co_spawn(loop, ask(question, *place, context), [&answer](const std::exception_ptr& fault, HttpsAnswer given) {
     if (fault) {
-      answer = tl::unexpected(what(fault));
+      answer = tl::unexpected(HttpsFault{what(fault)});
     } else {
       answer = std::move(given);
     }

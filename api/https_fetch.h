@@ -23,7 +23,12 @@ struct HttpsAnswer {
   std::string body;
 };
 
-// The certificate must be good and for the URL's host; redirects are not followed. The error says what failed, for the log.
-tl::expected<HttpsAnswer, std::string> fetch(const HttpsQuestion& question);
+struct HttpsFault {
+  std::string what;  // for the log
+  bool timed_out = false;
+};
+
+// The certificate must be good and for the URL's host; redirects are not followed.
+tl::expected<HttpsAnswer, HttpsFault> fetch(const HttpsQuestion& question);
 
 }  // namespace watchword::api

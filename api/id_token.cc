@@ -19,6 +19,7 @@ namespace json = boost::json;
 
 constexpr std::size_t token_bytes_max = 64 * 1024;
 constexpr std::size_t rsa_bits_min = 2048;
+constexpr std::size_t candidates_max = 16;  // keys that are tried on one token, where it does not say which
 
 struct FreeJws {
   void operator()(cjose_jws_t* jws) const { cjose_jws_release(jws); }
@@ -38,6 +39,14 @@ std::optional<cjose_jwk_kty_t> key_type(std::string_view algorithm) {
   return std::nullopt;
 }
 
+// The curve that goes with an algorithm (RFC 7518 section 3.4); empty: it has none.
+std::string_view curve_of(std::string_view algorithm) {
+  if (algorithm == "ES256") return "P-256";
+  if (algorithm == "ES384") return "P-384";
+  if (algorithm == "ES512") return "P-521";
+  return {};
+}
+
 std::string_view text_of(const json::object& object, std::string_view name) {
   const json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
   return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
@@ -54,6 +63,18 @@ std::optional<std::int64_t> seconds_of(const json::object& claims, std::string_v
   return std::nullopt;
 }
 
+// Whether what a key says about its own use allows checking signatures (RFC 7517 sections 4.2 to 4.4).
+bool may_verify(const json::object& key, std::string_view algorithm) {
+  if (const std::string_view use = text_of(key, "use"); !use.empty() && use != "sig") return false;
+  if (const std::string_view alg = text_of(key, "alg"); !alg.empty() && alg != algorithm) return false;
+  if (const std::string_view curve = curve_of(algorithm); !curve.empty() && text_of(key, "crv") != curve) return false;
+  const json::value* const operations = key.if_contains("key_ops");
+  if (operations == nullptr) return true;
+  if (!operations->is_array()) return false;
+  const json::array& all = operations->get_array();
+  return std::find(all.begin(), all.end(), json::value("verify")) != all.end();
+}
+
 // The set's keys that may have signed: of the right family, for signatures, and of the token's key id where it names one.
 std::vector<Jwk> fitting_keys(std::string_view jwks, cjose_jwk_kty_t type, std::string_view algorithm,
                               std::string_view kid) {
@@ -64,11 +85,10 @@ std::vector<Jwk> fitting_keys(std::string_view jwks, cjose_jwk_kty_t type, std::
   const json::value* const list = parsed.get_object().if_contains("keys");
   if (list == nullptr || !list->is_array()) return keys;
   for (const json::value& one : list->get_array()) {
-    if (!one.is_object()) continue;
+    if (!one.is_object() || keys.size() >= candidates_max) continue;
     const json::object& fields = one.get_object();
     if (!kid.empty() && text_of(fields, "kid") != kid) continue;
-    if (const std::string_view use = text_of(fields, "use"); !use.empty() && use != "sig") continue;
-    if (const std::string_view alg = text_of(fields, "alg"); !alg.empty() && alg != algorithm) continue;
+    if (!may_verify(fields, algorithm)) continue;
     const std::string text = json::serialize(fields);
     cjose_err fault{};
     Jwk key(cjose_jwk_import(text.data(), text.size(), &fault));
@@ -95,6 +115,7 @@ std::optional<IdTokenFault> judge(const json::object& claims, const IdTokenExpec
   if (text_of(claims, "iss") != expected.issuer) return IdTokenFault::issuer;
   if (!is_for(claims, expected.client_id)) return IdTokenFault::audience;
   if (claims.contains("azp") && text_of(claims, "azp") != expected.client_id) return IdTokenFault::audience;
+  if (text_of(claims, "sub").empty()) return IdTokenFault::malformed;
   const std::optional<std::int64_t> expires = seconds_of(claims, "exp");
   if (!expires || *expires <= now_s - expected.clock_skew_s) return IdTokenFault::expired;
   const std::optional<std::int64_t> issued = seconds_of(claims, "iat");

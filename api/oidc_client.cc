@@ -21,22 +21,9 @@ constexpr std::int64_t provider_kept_s = 600;
 constexpr std::int64_t keys_kept_s = 600;
 constexpr std::int64_t fresh_keys_interval_s = 10;  // a token of an unknown key has the set read again, not more often
 constexpr std::size_t groups_max = 1000;
-
-// One of the few workers that may wait for the provider.
-class Turn {
- public:
-  explicit Turn(std::atomic<unsigned>& count) : count_(count) {
-    granted_ = count_.fetch_add(1, std::memory_order_relaxed) < OidcClient::questions_max;
-  }
-  ~Turn() { count_.fetch_sub(1, std::memory_order_relaxed); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-  bool granted() const { return granted_; }
-
- private:
-  std::atomic<unsigned>& count_;  // only counts: no other memory depends on it
-  bool granted_ = false;
-};
+// After a question without an answer nobody else waits for one: what is queued is refused at once, so that a queue in front
+// of a provider that hangs does not take hours.
+constexpr std::chrono::seconds silence_respected{2};
 
 std::string text_of(const json::object& object, std::string_view name) {
   const json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
@@ -58,9 +45,19 @@ std::string parameters(const std::vector<std::pair<std::string_view, std::string
   return text;
 }
 
+// A claim by its name, or by a path such as "realm_access.roles" where no claim has that name.
+const json::value* claim_at(const json::object& claims, std::string_view name) {
+  if (const json::value* const value = claims.if_contains(json::string_view(name.data(), name.size()))) return value;
+  const std::size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return nullptr;
+  const json::value* const inner = claims.if_contains(json::string_view(name.data(), dot));
+  return inner != nullptr && inner->is_object() ? claim_at(inner->get_object(), name.substr(dot + 1)) : nullptr;
+}
+
 std::vector<std::string> groups_of(const json::object& claims, const std::string& name) {
   std::vector<std::string> groups;
-  const json::value* const value = claims.if_contains(name);
+  const json::value* const value = claim_at(claims, name);
+  if (value != nullptr && value->is_string()) groups.emplace_back(value->get_string());
   if (value == nullptr || !value->is_array()) return groups;
   for (const json::value& one : value->get_array()) {
     if (one.is_string() && groups.size() < groups_max) groups.emplace_back(one.get_string());
@@ -117,18 +114,45 @@ std::optional<OidcClient::Pending> OidcClient::take(const std::string& state, en
   return pending;
 }
 
-tl::expected<OidcClient::Person, OidcClient::Refusal> OidcClient::finish(const Callback& callback, std::string_view binding,
+tl::expected<OidcClient::Person, OidcClient::Failure> OidcClient::finish(const Callback& callback, std::string_view binding,
                                                                          engine::UnixMillis now) {
   const std::optional<Pending> pending = take(callback.state, now);
-  if (!pending || !equal_in_constant_time(sha256(binding), pending->binding_hash)) return tl::unexpected(Refusal::bad_state);
-  // RFC 9207: an answer of another provider is not for us.
-  if (!callback.issuer.empty() && callback.issuer != options_.issuer) return tl::unexpected(Refusal::bad_state);
-  if (!callback.error.empty() || callback.code.empty()) return tl::unexpected(Refusal::denied);
+  if (!pending || !equal_in_constant_time(sha256(binding), pending->binding_hash)) {
+    return tl::unexpected(Failure{.refusal = Refusal::bad_state, .kind = SessionKind::portal});
+  }
+  return go_on(callback, *pending, now).map_error([&](Refusal refusal) {
+    return Failure{.refusal = refusal, .kind = pending->kind};
+  });
+}
+
+tl::expected<OidcClient::Person, OidcClient::Refusal> OidcClient::go_on(const Callback& callback, const Pending& pending,
+                                                                        engine::UnixMillis now) {
   const tl::expected<Provider, Refusal> known = provider(now);
   if (!known) return tl::unexpected(known.error());
-  const tl::expected<std::string, Refusal> token = redeem(*known, callback.code, pending->verifier);
+  // RFC 9207: an answer of another provider is not for us, nor is one without a name from a provider that gives its own.
+  const bool nameless = callback.issuer.empty() && !known->names_itself;
+  if (!nameless && callback.issuer != options_.issuer) return tl::unexpected(Refusal::bad_state);
+  if (!callback.error.empty() || callback.code.empty()) return tl::unexpected(Refusal::denied);
+  const tl::expected<std::string, Refusal> token = redeem(*known, callback.code, pending.verifier);
   if (!token) return tl::unexpected(token.error());
-  return read(*token, *known, *pending, now);
+  return read(*token, *known, pending, now);
+}
+
+tl::expected<HttpsAnswer, OidcClient::Refusal> OidcClient::ask(std::string_view what, HttpsQuestion question) {
+  question.ca_file = options_.ca_file;
+  question.timeout = options_.timeout;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::chrono::steady_clock::now() < silent_until_) return tl::unexpected(Refusal::unavailable);
+  }
+  tl::expected<HttpsAnswer, HttpsFault> answer = fetch(question);
+  if (answer) return std::move(*answer);
+  spdlog::error("the OpenID provider's {} cannot be had: {}", what, answer.error().what);
+  if (answer.error().timed_out) {
+    const std::lock_guard lock(mutex_);
+    silent_until_ = std::chrono::steady_clock::now() + silence_respected;
+  }
+  return tl::unexpected(Refusal::unavailable);
 }
 
 tl::expected<OidcClient::Provider, OidcClient::Refusal> OidcClient::provider(engine::UnixMillis now) {
@@ -136,26 +160,25 @@ tl::expected<OidcClient::Provider, OidcClient::Refusal> OidcClient::provider(eng
     const std::lock_guard lock(mutex_);
     if (provider_ && std::abs(now.seconds() - provider_->read_at_s) < provider_kept_s) return *provider_;
   }
-  const Turn turn(questions_);
-  if (!turn.granted()) return tl::unexpected(Refusal::busy);
   std::string base = options_.issuer;
   while (base.ends_with('/')) base.pop_back();
-  const auto answer = fetch({.url = base + "/.well-known/openid-configuration",
-                             .form = {},
-                             .headers = {},
-                             .ca_file = options_.ca_file,
-                             .timeout = options_.timeout});
-  const std::optional<json::object> document = answer && answer->status == 200 ? object_of(answer->body) : std::nullopt;
+  const tl::expected<HttpsAnswer, Refusal> answer =
+      ask("configuration", {.url = base + "/.well-known/openid-configuration"});
+  if (!answer) return tl::unexpected(answer.error());
+  const std::optional<json::object> document = answer->status == 200 ? object_of(answer->body) : std::nullopt;
   if (!document) {
-    spdlog::error("the OpenID provider's configuration cannot be read: {}",
-                  answer ? fmt::format("status {}", answer->status) : answer.error());
+    spdlog::error("the OpenID provider's configuration cannot be read: status {}", answer->status);
     return tl::unexpected(Refusal::unavailable);
   }
   Provider read{.authorization_endpoint = text_of(*document, "authorization_endpoint"),
                 .token_endpoint = text_of(*document, "token_endpoint"),
                 .jwks_uri = text_of(*document, "jwks_uri"),
                 .basic = true,
+                .names_itself = false,
                 .read_at_s = now.seconds()};
+  if (const json::value* const named = document->if_contains("authorization_response_iss_parameter_supported")) {
+    read.names_itself = named->is_bool() && named->get_bool();
+  }
   if (const json::value* const ways = document->if_contains("token_endpoint_auth_methods_supported");
       ways != nullptr && ways->is_array()) {
     const auto& all = ways->get_array();
@@ -179,13 +202,10 @@ tl::expected<std::string, OidcClient::Refusal> OidcClient::keys(const Provider& 
     const std::int64_t kept_s = fresh ? fresh_keys_interval_s : keys_kept_s;
     if (keys_ && std::abs(now.seconds() - keys_->read_at_s) < kept_s) return keys_->jwks;
   }
-  const Turn turn(questions_);
-  if (!turn.granted()) return tl::unexpected(Refusal::busy);
-  const auto answer =
-      fetch({.url = provider.jwks_uri, .form = {}, .headers = {}, .ca_file = options_.ca_file, .timeout = options_.timeout});
-  if (!answer || answer->status != 200) {
-    spdlog::error("the OpenID provider's keys cannot be read: {}",
-                  answer ? fmt::format("status {}", answer->status) : answer.error());
+  const tl::expected<HttpsAnswer, Refusal> answer = ask("keys", {.url = provider.jwks_uri});
+  if (!answer) return tl::unexpected(answer.error());
+  if (answer->status != 200) {
+    spdlog::error("the OpenID provider's keys cannot be read: status {}", answer->status);
     return tl::unexpected(Refusal::unavailable);
   }
   const std::lock_guard lock(mutex_);
@@ -195,15 +215,12 @@ tl::expected<std::string, OidcClient::Refusal> OidcClient::keys(const Provider& 
 
 tl::expected<std::string, OidcClient::Refusal> OidcClient::redeem(const Provider& provider, const std::string& code,
                                                                   const std::string& verifier) {
-  const Turn turn(questions_);
-  if (!turn.granted()) return tl::unexpected(Refusal::busy);
   std::vector<std::pair<std::string_view, std::string>> form = {{"grant_type", "authorization_code"},
                                                                 {"code", code},
                                                                 {"redirect_uri", redirect_uri_},
                                                                 {"client_id", options_.client_id},
                                                                 {"code_verifier", verifier}};
-  HttpsQuestion question{
-      .url = provider.token_endpoint, .form = {}, .headers = {}, .ca_file = options_.ca_file, .timeout = options_.timeout};
+  HttpsQuestion question{.url = provider.token_endpoint};
   if (!options_.client_secret.empty() && provider.basic) {
     // RFC 6749 section 2.3.1: each part is encoded before they are joined.
     question.headers.emplace_back("Authorization", "Basic " + base64_encode(percent_encode(options_.client_id) + ":" +
@@ -212,11 +229,8 @@ tl::expected<std::string, OidcClient::Refusal> OidcClient::redeem(const Provider
     form.emplace_back("client_secret", options_.client_secret);
   }
   question.form = parameters(form);
-  const auto answer = fetch(question);
-  if (!answer) {
-    spdlog::error("the OpenID provider does not redeem codes: {}", answer.error());
-    return tl::unexpected(Refusal::unavailable);
-  }
+  const tl::expected<HttpsAnswer, Refusal> answer = ask("tokens", std::move(question));
+  if (!answer) return tl::unexpected(answer.error());
   const std::optional<json::object> tokens = answer->status == 200 ? object_of(answer->body) : std::nullopt;
   const std::string token = tokens ? text_of(*tokens, "id_token") : std::string();
   if (token.empty()) {
@@ -245,6 +259,12 @@ tl::expected<OidcClient::Person, OidcClient::Refusal> OidcClient::read(const std
     return tl::unexpected(Refusal::bad_token);
   }
   const std::string user = text_of(*claims, options_.user_claim);
+  // Whoever may type any address into a profile must not become its owner.
+  const json::value* const verified = claims->if_contains("email_verified");
+  if (options_.user_claim == "email" && (verified == nullptr || *verified != json::value(true))) {
+    spdlog::warn("an ID token was refused: its email is not said to be verified");
+    return tl::unexpected(Refusal::no_user);
+  }
   if (!engine::valid_user(user)) return tl::unexpected(Refusal::no_user);
   return Person{.kind = pending.kind, .user = user, .groups = groups_of(*claims, options_.groups_claim)};
 }

@@ -1,11 +1,10 @@
 // Sign-in by the organisation's OpenID provider: authorization code with PKCE (RFC 7636), state bound to the browser, ID
 // token checked (id_token.h). What the provider publishes is kept for some minutes.
 //
-// Worker threads: begin() and finish() may ask the provider, which takes up to a few time-outs. Not more than a few at once,
-// so that a provider that hangs does not take every worker.
+// Threads of their own (routes.h): begin() and finish() may ask the provider, which takes up to a few time-outs.
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -16,6 +15,7 @@
 
 #include <tl/expected.hpp>
 
+#include "api/https_fetch.h"
 #include "api/portal_options.h"
 #include "api/sessions.h"
 #include "engine/types.h"
@@ -27,15 +27,17 @@ class OidcClient {
   // Sign-ins under way; the oldest goes when there are more.
   static constexpr std::size_t pending_max = 10'000;
   static constexpr std::int64_t pending_s = 600;
-  static constexpr unsigned questions_max = 4;  // workers that may wait for the provider at once
 
   enum class Refusal : std::uint8_t {
     unavailable,  // the provider does not answer, or not as it should
-    busy,
-    bad_state,  // not begun here by this browser, too old, or finished already
-    denied,     // the provider says no
+    bad_state,    // not begun here by this browser, too old, or finished already
+    denied,       // the provider says no
     bad_token,
     no_user,  // the token names nobody
+  };
+  struct Failure {
+    Refusal refusal;
+    SessionKind kind;  // as it was begun; portal where that is not known
   };
 
   OidcClient(const OidcOptions& options, std::string redirect_uri) : options_(options), redirect_uri_(redirect_uri) {}
@@ -54,7 +56,7 @@ class OidcClient {
     std::string user;
     std::vector<std::string> groups;
   };
-  tl::expected<Person, Refusal> finish(const Callback& callback, std::string_view binding, engine::UnixMillis now);
+  tl::expected<Person, Failure> finish(const Callback& callback, std::string_view binding, engine::UnixMillis now);
 
  private:
   struct Pending {
@@ -64,7 +66,8 @@ class OidcClient {
   };
   struct Provider {
     std::string authorization_endpoint, token_endpoint, jwks_uri;
-    bool basic = true;  // how the client's secret is presented
+    bool basic = true;          // how the client's secret is presented
+    bool names_itself = false;  // every answer carries `iss` (RFC 9207)
     std::int64_t read_at_s = 0;
   };
   struct Keys {
@@ -72,6 +75,9 @@ class OidcClient {
     std::int64_t read_at_s = 0;
   };
 
+  tl::expected<Person, Refusal> go_on(const Callback& callback, const Pending& pending, engine::UnixMillis now);
+  // One question; not asked while the provider was silent a moment ago.
+  tl::expected<HttpsAnswer, Refusal> ask(std::string_view what, HttpsQuestion question);
   tl::expected<Provider, Refusal> provider(engine::UnixMillis now);
   tl::expected<std::string, Refusal> keys(const Provider& provider, bool fresh, engine::UnixMillis now);
   tl::expected<std::string, Refusal> redeem(const Provider& provider, const std::string& code, const std::string& verifier);
@@ -82,11 +88,11 @@ class OidcClient {
 
   const OidcOptions options_;
   const std::string redirect_uri_;
-  std::atomic<unsigned> questions_{0};
   std::mutex mutex_;
   std::map<std::string, Pending> pending_;  // by hash of the state; under mutex_, as the rest
   std::optional<Provider> provider_;
   std::optional<Keys> keys_;
+  std::chrono::steady_clock::time_point silent_until_{};
 };
 
 }  // namespace watchword::api

@@ -1,4 +1,6 @@
 // The two pages of a sign-in by the OpenID provider: the way there, and the way back.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
@@ -32,7 +34,6 @@ Response failed(SessionKind kind, std::string_view reason) {
 std::string_view reason(OidcClient::Refusal refusal) {
   switch (refusal) {
     case OidcClient::Refusal::unavailable:
-    case OidcClient::Refusal::busy:
       return "provider_unavailable";
     case OidcClient::Refusal::bad_state:
       return "sign_in_expired";
@@ -92,8 +93,8 @@ Response come_back(const PortalCall& call) {
     if (name == "iss") callback.issuer = value;
   }
   const std::string binding(cookie(call.request.browser.head, binding_cookie(call.secure())).value_or(""));
-  const tl::expected<OidcClient::Person, OidcClient::Refusal> person = call.oidc()->finish(callback, binding, call.now);
-  if (!person) return failed(SessionKind::portal, reason(person.error()));
+  const tl::expected<OidcClient::Person, OidcClient::Failure> person = call.oidc()->finish(callback, binding, call.now);
+  if (!person) return failed(person.error().kind, reason(person.error().refusal));
   const bool portal = person->kind == SessionKind::portal;
   const Response opened = portal ? enter_portal(call, *person) : enter_console(call, *person);
   if (opened.status != 201) return opened;

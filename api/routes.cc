@@ -35,6 +35,10 @@ bool hashes_slowly(Method method, std::string_view target) {
   return method == Method::post && (path.ends_with("/recovery-codes") || path == "/portal/api/code");
 }
 
+bool asks_provider(std::string_view target) {
+  return target.starts_with("/portal/oidc/");
+}
+
 bool has_query(std::string_view target) {
   return target.find('?') != std::string_view::npos;
 }

@@ -28,6 +28,8 @@ Route route_of(std::string_view target, std::uint8_t planes);
 bool needs_key(Route route);
 // A managed request that computes slow hashes: for the pool that is there for them.
 bool hashes_slowly(Method method, std::string_view target);
+// A request that may wait for the OpenID provider: for the pool that is there for it.
+bool asks_provider(std::string_view target);
 bool has_query(std::string_view target);
 // The key of "Bearer KEY" (RFC 6750; the scheme in any case). Empty: there is none.
 std::string_view bearer_key(std::string_view authorization);

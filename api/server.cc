@@ -69,12 +69,14 @@ void Server::start() {
   try {
     impl_->services.workers.start();
     impl_->services.slow_workers.start();
+    impl_->services.provider_workers.start();
     for (const auto& loop : impl_->loops) loop->start();
   } catch (...) {  // no more threads: those that run end before their owners do
     for (const auto& loop : impl_->loops) loop->drain();
     for (const auto& loop : impl_->loops) loop->join();
     impl_->services.workers.stop();
     impl_->services.slow_workers.stop();
+    impl_->services.provider_workers.stop();
     impl_->services.audit_queue.stop();
     throw;
   }
@@ -115,6 +117,7 @@ void Server::stop() {
   for (const auto& loop : impl_->loops) loop->join();
   impl_->services.workers.stop();
   impl_->services.slow_workers.stop();
+  impl_->services.provider_workers.stop();
   impl_->services.audit_queue.stop();
 }
 

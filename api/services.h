@@ -22,7 +22,8 @@ struct Services {
         admin(engine_in, keys_in, &audit_queue),
         portal(engine_in, keys_in, admin, options.portal),
         workers(options.workers, options.worker_queue_max),
-        slow_workers(options.slow_workers, options.slow_queue_max) {}
+        slow_workers(options.slow_workers, options.slow_queue_max),
+        provider_workers(provider_workers_count, provider_queue_max) {}
 
   engine::Engine& engine;
   AccessKeys& keys;
@@ -33,6 +34,10 @@ struct Services {
   WorkerPool workers;
   // Slow hashes alone: each takes a core for milliseconds and 19 MiB, so they are few, and nobody else waits behind them.
   WorkerPool slow_workers;
+  // Sign-ins by the OpenID provider: each may wait some seconds for it, and nobody else waits behind them.
+  static constexpr unsigned provider_workers_count = 4;
+  static constexpr std::size_t provider_queue_max = 256;
+  WorkerPool provider_workers;
   // Set once, by stop(). Relaxed: it only changes what answers say; the order of stopping is kept by the loops' queues.
   std::atomic<bool> stopping{false};
   // Written by the accepting loop and by every loop that closes one; relaxed, since it only counts.
