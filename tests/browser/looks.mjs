@@ -53,6 +53,13 @@ async function look(page, name) {
   await page.emulateMedia({ colorScheme: "light" });
 }
 
+// The pictures of docs/images, as they are there.
+async function docPicture(page, name) {
+  await page.setViewportSize({ width: 980, height: 600 });
+  await page.evaluate(() => document.activeElement?.blur());
+  await picture(page, `doc-${name}`, { fullPage: true });
+}
+
 test("the portal's pages", { timeout: 200_000 }, async () => {
   faults.length = 0;
   const stranger = await visit(browser, server);
@@ -73,6 +80,7 @@ test("the portal's pages", { timeout: 200_000 }, async () => {
   await look(page, "portal-configuration");
   await page.getByRole("button", { name: "Show secret key" }).click();
   await page.getByRole("button", { name: "Show QR code" }).click();
+  await docPicture(page, "configuration");
   await codeField(page).fill(app.code(-120));
   await page.keyboard.press("Enter");
   await page.locator(".field-error").waitFor();
@@ -84,6 +92,7 @@ test("the portal's pages", { timeout: 200_000 }, async () => {
   await page.getByRole("link", { name: "My devices" }).click();
   await page.getByText("Registration not finished").waitFor();
   await look(page, "portal-devices");
+  await docPicture(page, "devices");
   await page.getByRole("button", { name: "Rename My iPhone X" }).click();
   await look(page, "portal-rename");
   await page.getByRole("button", { name: "Cancel" }).click();
@@ -134,6 +143,7 @@ test("the console's pages", { timeout: 200_000 }, async () => {
   await page.getByRole("button", { name: "Begin registration" }).click();
   await page.getByLabel("Code that the device shows").waitFor();
   await look(page, "console-person");
+  await docPicture(page, "person");
   await page.getByRole("button", { name: "Remove My iPhone X" }).click();
   await look(page, "console-remove");
   await page.keyboard.press("Escape");

@@ -28,6 +28,8 @@ test("a quantile is of what came between two readings, linear within a bucket", 
 const text = (accepted, rejected, fast, slow) => `
 watchword_verifications_total{result="accepted"} ${accepted}
 watchword_verifications_total{result="rejected"} ${rejected}
+watchword_verifications_total{result="unavailable"} ${rejected}
+watchword_verifications_total{result="overloaded"} ${rejected}
 watchword_verification_duration_seconds_bucket{stage="parse",le="0.1"} 99999
 watchword_verification_duration_seconds_bucket{stage="total",le="0.001"} ${fast}
 watchword_verification_duration_seconds_bucket{stage="total",le="0.01"} ${fast + slow}
@@ -41,6 +43,7 @@ test("two readings make rates by result and percentiles in milliseconds", () => 
   assert.equal(point.rates.accepted, 100);
   assert.equal(point.rates.rejected, 5);
   assert.equal(point.rates.locked, 0);
+  assert.equal(point.rates.failed, 10, "what was answered with 503, whatever the reason");
   assert.ok(Math.abs(point.latencyMs[0] - 0.5) < 1e-9);
   assert.ok(point.commitMs[2] <= 0.5);
   const restarted = pointBetween(readingOf(text(300, 20, 300, 0), 0), readingOf(text(1, 0, 1, 0), 2_000));

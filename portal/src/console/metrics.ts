@@ -56,8 +56,10 @@ export function quantileBetween(before: Buckets, after: Buckets, quantile: numbe
   return within > 0 ? below + ((bound - below) * (rank - countBelow)) / within : bound;
 }
 
-export const results = ["accepted", "rejected", "replayed", "locked", "no_device"] as const;
+// What is answered about a code, and the questions that got no decision (503).
+export const results = ["accepted", "rejected", "replayed", "locked", "no_device", "failed"] as const;
 export type ResultName = (typeof results)[number];
+const countedAs: Partial<Record<string, ResultName>> = { unavailable: "failed", overloaded: "failed" };
 
 export interface Reading {
   atMs: number;
@@ -66,33 +68,21 @@ export interface Reading {
   commit: Buckets;
 }
 
-const verificationSeconds = "watchword_verification_duration_seconds";
-// The first of these that the server counts.
-const commitSeconds = [
-  "watchword_commit_duration_seconds",
-  "watchword_group_commit_duration_seconds",
-  "watchword_commit_sync_duration_seconds",
-  "watchword_group_commit_sync_seconds",
-  "watchword_commit_seconds",
-];
-
 export function readingOf(text: string, atMs: number): Reading {
   const samples = parseMetrics(text);
   const verifications = new Map<string, number>();
   for (const { name, labels, value } of samples) {
     if (name !== "watchword_verifications_total") continue;
-    const result = labels["result"] ?? "";
+    const told = labels["result"] ?? "";
+    const result = countedAs[told] ?? told;
     verifications.set(result, (verifications.get(result) ?? 0) + value);
   }
-  const stages = new Set(samples.filter((s) => s.name === `${verificationSeconds}_bucket`).map((s) => s.labels["stage"]));
-  // The whole where it is counted; otherwise the longest stage, which is waiting for the disk.
-  const stage = ["total", "all", undefined, "commit", "commit_wait"].find((one) => stages.has(one));
-  const latency = bucketsOf(samples, verificationSeconds, (labels) => labels["stage"] === stage);
-  const commitName = commitSeconds.find((name) => samples.some((s) => s.name === `${name}_bucket`));
-  const commit = commitName
-    ? bucketsOf(samples, commitName, () => true)
-    : bucketsOf(samples, verificationSeconds, (labels) => labels["stage"] === "commit_wait");
-  return { atMs, verifications, latency, commit };
+  return {
+    atMs,
+    verifications,
+    latency: bucketsOf(samples, "watchword_verification_duration_seconds", (labels) => labels["stage"] === "total"),
+    commit: bucketsOf(samples, "watchword_commit_duration_seconds", () => true),
+  };
 }
 
 export interface Point {

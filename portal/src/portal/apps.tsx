@@ -1,4 +1,5 @@
 // Apps that are known to work. Names only: a link would tell another house who registers a device.
+import { useState } from "preact/hooks";
 import { fill, useTexts } from "../shared/language";
 
 const apps: [name: string, runsOn: string][] = [
@@ -15,10 +16,11 @@ const apps: [name: string, runsOn: string][] = [
 
 export function Apps(props: { algorithm: string; digits: number; period: number }) {
   const texts = useTexts();
+  const [open] = useState(() => matchMedia("(min-width: 60rem)").matches); // to begin with; then as the reader leaves it
   const unusual = props.algorithm !== "SHA1" || props.digits !== 6 || props.period !== 30;
   return (
     <aside class="card side" aria-labelledby="apps-title">
-      <details open={matchMedia("(min-width: 60rem)").matches}>
+      <details open={open}>
         <summary>
           <h2 id="apps-title">{texts.portal.apps}</h2>
         </summary>
