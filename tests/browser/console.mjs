@@ -212,9 +212,9 @@ test("an API key is made, shown once, works, and is revoked; a key of few scopes
   const desk = await enterConsole(browser, server, { key });
   await find(desk.page, nameOf(5));
   await desk.page.getByRole("button", { name: "Disable Phone 5" }).click();
-  await desk.page.getByRole("alert").getByText("Your key has not the scope for this").waitFor();
+  await desk.page.getByRole("alert").getByText("You may not do this here").waitFor();
   await open(desk.page, "API keys");
-  await desk.page.getByRole("alert").getByText("Your key has not the scope for this").waitFor();
+  await desk.page.getByRole("alert").getByText("You may not do this here").waitFor();
 
   await page.getByRole("button", { name: "Revoke Help desk" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();

@@ -6,6 +6,7 @@ import { fill, useLanguage, useTexts } from "../shared/language";
 import { Busy, Field, Note, PageTitle, problemText } from "../shared/parts";
 import { hrefOf, useRoute } from "../shared/route";
 import { Shell } from "../shared/shell";
+import { takeSignInFailure } from "../shared/sign_in";
 import { dateTime } from "../shared/times";
 import { api, http, type ConsoleSession } from "./api";
 import { AuditPage } from "./audit_page";
@@ -54,6 +55,7 @@ function SignIn({ over, onEnter }: { over: boolean; onEnter: (session: ConsoleSe
   const input = useRef<HTMLInputElement>(null);
   const [error, setError] = useState<string | null>(null);
   const [oidc, setOidc] = useState(false);
+  const [failure] = useState(takeSignInFailure);
   const busy = useRef(false);
   useEffect(() => {
     void portalHttp.get<PortalConfig>("/config").then((answer) => answer.ok && setOidc(answer.value.oidc));
@@ -77,6 +79,7 @@ function SignIn({ over, onEnter }: { over: boolean; onEnter: (session: ConsoleSe
   return (
     <section class="card narrow">
       <PageTitle title={texts.console.signIn} />
+      {failure && <Note kind="bad">{texts.shared.signInFailed[failure]}</Note>}
       {over && <Note kind="info">{texts.console.sessionOver}</Note>}
       <p>{texts.console.signInLead}</p>
       <form onSubmit={submit}>

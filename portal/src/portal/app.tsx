@@ -5,6 +5,7 @@ import { fill, useLanguage, useTexts } from "../shared/language";
 import { Busy, Note, PageTitle, problemText, type NoteKind } from "../shared/parts";
 import { goInstead, hrefOf, useRoute } from "../shared/route";
 import { Shell } from "../shared/shell";
+import { takeSignInFailure, type SignInFailure } from "../shared/sign_in";
 import { api, http, type DeviceList, type PortalConfig, type Session } from "./api";
 import { CodePage } from "./code_page";
 import { ConfigurationPage } from "./configuration_page";
@@ -27,7 +28,8 @@ export interface PortalPage {
   reload: (said?: Said) => Promise<void>;
 }
 
-type Entry = { at: "entering" } | { at: "out"; why: "no_session" | "link" | "signed_out" } | { at: "in"; session: Session } | { at: "failed"; problem: Problem };
+type Outside = "no_session" | "link" | "signed_out" | SignInFailure;
+type Entry = { at: "entering" } | { at: "out"; why: Outside } | { at: "in"; session: Session } | { at: "failed"; problem: Problem };
 
 // The link's token leaves the address bar, and so the history, before anything else happens.
 function takeLink(): string | null {
@@ -37,6 +39,8 @@ function takeLink(): string | null {
 }
 
 async function enter(): Promise<Entry> {
+  const failure = takeSignInFailure();
+  if (failure) return { at: "out", why: failure };
   const link = takeLink();
   if (link) {
     const entered = await api.enterByLink(link);
@@ -101,12 +105,12 @@ export function App() {
   }
   return (
     <Shell title={texts.portal.title}>
-      <Outside entry={entry} config={config} onRetry={begin} />
+      <OutsidePage entry={entry} config={config} onRetry={begin} />
     </Shell>
   );
 }
 
-function Outside({ entry, config, onRetry }: { entry: Exclude<Entry, { at: "in" }>; config: PortalConfig; onRetry: () => void }) {
+function OutsidePage({ entry, config, onRetry }: { entry: Exclude<Entry, { at: "in" }>; config: PortalConfig; onRetry: () => void }) {
   const texts = useTexts();
   const language = useLanguage();
   if (entry.at === "entering") return <p class="busy">{texts.portal.entering}</p>;
@@ -121,20 +125,25 @@ function Outside({ entry, config, onRetry }: { entry: Exclude<Entry, { at: "in" 
       </section>
     );
   }
+  const { why } = entry;
+  const t = texts.portal;
   const [title, text] =
-    entry.why === "link" ? [texts.portal.linkRefused, texts.portal.linkRefusedText]
-    : entry.why === "signed_out" ? [texts.shared.signOut, texts.portal.signedOut]
-    : [texts.portal.noSession, texts.portal.noSessionText];
+    why === "link" ? [t.linkRefused, t.linkRefusedText]
+    : why === "signed_out" ? [texts.shared.signOut, t.signedOut]
+    : config.oidc ? [t.oidcTitle, t.oidcText]
+    : [t.noSession, t.noSessionText];
+  const failure = why in texts.shared.signInFailed ? texts.shared.signInFailed[why as SignInFailure] : null;
   return (
     <section class="card narrow">
       <PageTitle title={title} />
+      {failure && <Note kind="bad">{failure}</Note>}
       <p>{text}</p>
-      {config.contact && entry.why !== "signed_out" && <p>{fill(texts.portal.contactAt, { contact: config.contact })}</p>}
       {config.oidc && (
         <a class="button primary" href="/portal/oidc/login">
-          {texts.portal.oidc}
+          {t.oidc}
         </a>
       )}
+      {config.contact && why !== "signed_out" && <p>{fill(t.contactAt, { contact: config.contact })}</p>}
     </section>
   );
 }

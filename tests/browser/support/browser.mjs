@@ -20,8 +20,9 @@ export function launch() {
   });
 }
 
-// A browser profile of its own with one page. `faults` is what must stay empty; close() checks it.
-export async function visit(browser, server, options = {}) {
+// A browser profile of its own with one page. `faults` is what must stay empty; close() checks it. `mayAsk`: another origin that
+// the person is sent to, such as an OpenID provider.
+export async function visit(browser, server, { mayAsk, ...options } = {}) {
   const context = await browser.newContext({
     viewport: { width: 1100, height: 900 },
     locale: "en-GB",
@@ -37,7 +38,7 @@ export async function visit(browser, server, options = {}) {
       window.tellViolation(`${event.violatedDirective} by ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`)));
   context.on("request", (request) => {
     const url = new URL(request.url());
-    if (url.origin !== server.base && url.protocol !== "blob:" && url.protocol !== "data:") faults.push(`request to ${request.url()}`);
+    if (url.origin !== server.base && url.origin !== mayAsk && url.protocol !== "blob:" && url.protocol !== "data:") faults.push(`request to ${request.url()}`);
   });
   context.on("weberror", (error) => faults.push(`script: ${error.error().stack}`));
   context.on("console", (message) => {
