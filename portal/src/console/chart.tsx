@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { localeOf } from "../shared/times";
 
 export interface Series {
   label: string;
@@ -21,12 +22,13 @@ function options(width: number, labels: string[], unit: string): uPlot.Options {
     ticks: { stroke: token("--line"), width: 1 },
     font: `12px ${token("--font")}`,
   };
+  const clock = new Intl.DateTimeFormat(localeOf(document.documentElement.lang), { timeStyle: "medium" });
   return {
     width,
     height: heightPx,
-    legend: { live: false },
+    legend: { show: false }, // the figures above say which line is which
     cursor: { y: false },
-    axes: [axis, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => `${+tick.toPrecision(4)} ${unit}`) }],
+    axes: [{ ...axis, space: 80, values: (_, ticks) => ticks.map((tick) => clock.format(tick * 1000)) }, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => `${+tick.toPrecision(4)} ${unit}`) }],
     scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 0.001)] } },
     series: [
       {},

@@ -30,21 +30,24 @@ export function LivePage() {
   useEffect(() => {
     if (paused) return;
     let stopped = false;
+    let timer = 0;
+    // One question at a time: the next one is due so long after this one was asked, and not before it is answered.
     const read = async () => {
+      const asked = Date.now();
       const answer = await api.metrics();
       if (stopped) return;
+      timer = setTimeout(() => void read(), Math.max(0, asked + everyS * 1000 - Date.now()));
       setProblem(answer.ok ? null : answer.problem);
       if (!answer.ok) return;
-      const reading = readingOf(answer.value, Date.now());
+      const reading = readingOf(answer.value, (asked + Date.now()) / 2);
       const before = last.current;
       last.current = reading;
       if (before) setPoints((known) => [...known.slice(1 - pointsMax), pointBetween(before, reading)]);
     };
     void read();
-    const timer = setInterval(() => void read(), everyS * 1000);
     return () => {
       stopped = true;
-      clearInterval(timer);
+      clearTimeout(timer);
       last.current = null; // a pause must not look like one long interval
     };
   }, [paused]);
@@ -108,7 +111,7 @@ function Panel(props: { Chart: ChartType | null; title: string; unit: string; ti
       {times.length === 0 && <p class="busy">{t.noData}</p>}
       {times.length > 0 && !table && Chart && <Chart times={times} series={series} unit={unit} />}
       {times.length > 0 && table && (
-        <div class="table" tabIndex={0} role="region" aria-label={title}>
+        <div class="table" tabIndex={0} role="region" aria-label={`${title}: ${t.asTable}`}>
           <table>
             <thead>
               <tr>
