@@ -52,6 +52,17 @@ export interface ApiKey {
   name: string;
   scopes: string[];
   created_at: string;
+  expires_at?: string | null;
+  expired?: boolean;
+  last_used_at?: string | null;
+  old_key_until?: string | null; // a rotated key's old secret counts until then
+  address_ranges?: string[];
+}
+export interface NewApiKey {
+  name: string;
+  scopes: string[];
+  expires_at?: string;
+  address_ranges?: string[];
 }
 export interface AuditEntry {
   sequence?: number;
@@ -106,8 +117,9 @@ export const api = {
   policy: () => http.get<Policy>("/v1/policy"),
   replacePolicy: (policy: Policy, etag: string) => http.put<Policy>("/v1/policy", policy, etag),
   keys: () => http.get<{ api_keys: ApiKey[] }>("/v1/api-keys"),
-  createKey: (name: string, scopes: string[]) =>
-    http.post<{ id: string; key: string; name: string }>("/v1/api-keys", { name, scopes }),
+  createKey: (wanted: NewApiKey) => http.post<{ id: string; key: string; name: string }>("/v1/api-keys", wanted),
+  rotateKey: (id: string, overlapS: number) =>
+    http.post<{ key: string; name: string }>(`/v1/api-keys/${encodeURIComponent(id)}/rotate`, { overlap_s: overlapS }),
   revokeKey: (id: string) => http.delete(`/v1/api-keys/${encodeURIComponent(id)}`),
   audit: (filter: { from?: string; to?: string; user?: string; action?: string; cursor?: string }) =>
     http.get<AuditPage>("/v1/audit" + query(filter)),

@@ -1,38 +1,58 @@
-// API keys: listed, made (shown once) and revoked.
+// API keys: listed, rotated and revoked. A key itself is shown once, when it is made.
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
-import { Busy, Confirm, CopyButton, Field, Note, PageTitle, problemText, Time } from "../shared/parts";
+import { Busy, Confirm, CopyButton, Note, PageTitle, Time } from "../shared/parts";
+import { duration } from "../shared/times";
 import { api, type ApiKey } from "./api";
 import { Refused } from "./app";
+import { NewKey } from "./new_key";
 
-const scopes = ["verify", "enroll", "read", "admin", "audit", "metrics"] as const;
+const overlapS = 86_400; // how long a rotated key's old secret still counts
+
+type Asking = { what: "revoke" | "rotate"; key: ApiKey } | null;
 
 export function KeysPage() {
   const t = useTexts().console;
+  const language = useLanguage();
   const [keys, setKeys] = useState<ApiKey[] | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [said, setSaid] = useState<string | null>(null);
-  const [revoking, setRevoking] = useState<ApiKey | null>(null);
+  const [asking, setAsking] = useState<Asking>(null);
+  const [made, setMade] = useState<{ name: string; key: string } | null>(null);
   const load = useCallback(async () => {
     const answer = await api.keys();
     setProblem(answer.ok ? null : answer.problem);
     if (answer.ok) setKeys(answer.value.api_keys);
   }, []);
   useEffect(() => void load(), []);
+
   const revoke = async (key: ApiKey) => {
     const answer = await api.revokeKey(key.id);
-    setRevoking(null);
+    setAsking(null);
+    setSaid(null);
     await load();
     if (answer.ok) setSaid(fill(t.revoked, { name: key.name }));
     else setProblem(answer.problem);
   };
+  const rotate = async (key: ApiKey) => {
+    const answer = await api.rotateKey(key.id, overlapS);
+    setAsking(null);
+    setSaid(null);
+    await load();
+    if (answer.ok) setMade({ name: key.name, key: answer.value.key });
+    else setProblem(answer.problem);
+  };
+  // What the server tells of a key's life; an older one tells less.
+  const lives = Boolean(keys?.some((key) => key.last_used_at !== undefined));
+
   return (
     <>
       <PageTitle title={t.keys} />
       <p class="lead">{t.keysLead}</p>
       {said && <Note kind="good">{said}</Note>}
       {problem && <Refused problem={problem} />}
+      {made && <ShownOnce name={made.name} secret={made.key} />}
       {!keys && !problem && <Busy />}
       {keys && (
         <div class="table" tabIndex={0} role="region" aria-label={t.keys}>
@@ -42,120 +62,97 @@ export function KeysPage() {
                 <th scope="col">{t.keyName}</th>
                 <th scope="col">{t.scopes}</th>
                 <th scope="col">{t.created}</th>
+                {lives && <th scope="col">{t.lastUsed}</th>}
+                {lives && <th scope="col">{t.expires}</th>}
                 <th scope="col">{t.actions}</th>
               </tr>
             </thead>
             <tbody>
               {keys.map((key) => (
-                <tr key={key.id}>
-                  <th scope="row">{key.name}</th>
-                  <td>{key.scopes.join(", ")}</td>
-                  <td>
-                    <Time at={key.created_at} />
-                  </td>
-                  <td>
-                    <button
-                      type="button"
-                      class="button small"
-                      aria-label={fill(t.revokeOf, { name: key.name })}
-                      onClick={() => setRevoking(key)}
-                    >
-                      {t.revoke}
-                    </button>
-                  </td>
-                </tr>
+                <KeyRow key={key.id} apiKey={key} lives={lives} onAsk={(what) => setAsking({ what, key })} />
               ))}
             </tbody>
           </table>
         </div>
       )}
-      {keys && <NewKey onMade={() => void load()} />}
-      {revoking && (
+      {keys && (
+        <NewKey
+          lives={lives}
+          onMade={(fresh) => {
+            setMade(fresh);
+            void load();
+          }}
+        />
+      )}
+      {asking?.what === "revoke" && (
         <Confirm
-          title={fill(t.revokeTitle, { name: revoking.name })}
+          title={fill(t.revokeTitle, { name: asking.key.name })}
           action={t.revoke}
           danger
-          onYes={() => revoke(revoking)}
-          onClose={() => setRevoking(null)}
+          onYes={() => revoke(asking.key)}
+          onClose={() => setAsking(null)}
         >
           <p>{t.revokeText}</p>
+        </Confirm>
+      )}
+      {asking?.what === "rotate" && (
+        <Confirm
+          title={fill(t.rotateTitle, { name: asking.key.name })}
+          action={t.rotate}
+          onYes={() => rotate(asking.key)}
+          onClose={() => setAsking(null)}
+        >
+          <p>{fill(t.rotateText, { time: duration(overlapS, language) })}</p>
         </Confirm>
       )}
     </>
   );
 }
 
-function NewKey({ onMade }: { onMade: () => void }) {
+function KeyRow({ apiKey, lives, onAsk }: { apiKey: ApiKey; lives: boolean; onAsk: (what: "revoke" | "rotate") => void }) {
   const texts = useTexts();
   const t = texts.console;
-  const language = useLanguage();
-  const [name, setName] = useState("");
-  const [chosen, setChosen] = useState<string[]>([]);
-  const [made, setMade] = useState<{ name: string; key: string } | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const create = async (event: Event) => {
-    event.preventDefault();
-    setError(null);
-    setMade(null);
-    if (name.trim() === "") return setError(texts.shared.nameEmpty);
-    if (chosen.length === 0) return setError(t.keyScopeNone);
-    const answer = await api.createKey(name.trim(), chosen);
-    if (!answer.ok) return setError(problemText(answer.problem, texts, language));
-    setMade(answer.value);
-    setName("");
-    setChosen([]);
-    onMade();
-  };
   return (
-    <section class="card" aria-labelledby="new-key-title">
-      <h2 id="new-key-title">{t.keyNew}</h2>
-      <form onSubmit={create}>
-        <Field label={t.keyName} error={error}>
-          {({ id, describedBy, invalid }) => (
-            <input
-              id={id}
-              type="text"
-              maxLength={64}
-              autocomplete="off"
-              aria-describedby={describedBy || undefined}
-              aria-invalid={invalid}
-              value={name}
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-          )}
-        </Field>
-        <fieldset>
-          <legend>{t.scopes}</legend>
-          {scopes.map((scope) => (
-            <label key={scope} class="check">
-              <input
-                type="checkbox"
-                checked={chosen.includes(scope)}
-                onChange={(event) =>
-                  setChosen(event.currentTarget.checked ? [...chosen, scope] : chosen.filter((one) => one !== scope))
-                }
-              />
-              <span>
-                <code>{scope}</code> <span class="hint">{t.scope[scope]}</span>
-              </span>
-            </label>
-          ))}
-        </fieldset>
+    <tr>
+      <th scope="row">{apiKey.name}</th>
+      <td>
+        {apiKey.scopes.join(", ")}
+        {apiKey.address_ranges && apiKey.address_ranges.length > 0 && <div class="hint">{apiKey.address_ranges.join(", ")}</div>}
+      </td>
+      <td>
+        <Time at={apiKey.created_at} />
+      </td>
+      {lives && <td>{apiKey.last_used_at ? <Time at={apiKey.last_used_at} relative /> : texts.shared.never}</td>}
+      {lives && (
+        <td>
+          {apiKey.expired && <span class="badge bad">{t.expired}</span>} {apiKey.expires_at ? <Time at={apiKey.expires_at} /> : texts.shared.never}
+        </td>
+      )}
+      <td>
         <div class="actions">
-          <button type="submit" class="button primary">
-            {t.keyCreate}
+          {lives && (
+            <button type="button" class="button small" aria-label={fill(t.rotateOf, { name: apiKey.name })} onClick={() => onAsk("rotate")}>
+              {t.rotate}
+            </button>
+          )}
+          <button type="button" class="button small" aria-label={fill(t.revokeOf, { name: apiKey.name })} onClick={() => onAsk("revoke")}>
+            {t.revoke}
           </button>
         </div>
-      </form>
-      {made && (
-        <>
-          <Note kind="good">{fill(t.keyCreated, { name: made.name })}</Note>
-          <code class="once" translate={false}>
-            {made.key}
-          </code>
-          <CopyButton text={made.key} label={t.keyCopy} />
-        </>
-      )}
+      </td>
+    </tr>
+  );
+}
+
+function ShownOnce({ name, secret }: { name: string; secret: string }) {
+  const t = useTexts().console;
+  return (
+    <section class="card" aria-label={t.apiKey}>
+      <Note kind="good">{fill(t.keyCreated, { name })}</Note>
+      <code class="once" translate={false}>
+        {secret}
+      </code>
+      <CopyButton text={secret} label={t.keyCopy} />
     </section>
   );
 }
