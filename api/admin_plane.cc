@@ -143,7 +143,9 @@ Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
                      .base_url = base_url_,
                      .link_expires_s = link_expires_s_,
                      .user_removed = user_removed_};
-      return run(route, call, *captured);
+      Response response = run(route, call, *captured);
+      response.route = route.pattern;
+      return response;
     }
     allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", method_names(route.method));
   }

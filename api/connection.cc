@@ -131,6 +131,7 @@ void Connection::on_readable() {
     return wait_readable();
   }
   starved_ = false;
+  if (LoopMetrics* const metrics = loop_.metrics()) metrics->turn();
   const std::string_view input(scratch.data(), bytes);
   if (kept_.empty()) {
     const std::size_t taken = take(input);
@@ -180,12 +181,15 @@ void Connection::send() {
     if (error == boost::asio::error::would_block) return wait_writable();
     if (error) return cut();
     sent_ms_ = loop_.tick_ms();
+    LoopMetrics* const metrics = loop_.metrics();
+    const metrics::Ticks sent_at = metrics != nullptr ? metrics->turn() : 0;
     for (bytes += first_sent_bytes_; first_ != nullptr && first_->ready && bytes >= first_->out.size();) {
       Exchange& sent = *first_;
       bytes -= sent.out.size();
       first_ = sent.next;
       if (first_ == nullptr) last_ = nullptr;
       --exchange_count_;
+      if (metrics != nullptr) metrics->sent(sent, sent_at, loop_.services().http);
       loop_.recycle(sent);
     }
     first_sent_bytes_ = bytes;
@@ -195,6 +199,7 @@ void Connection::send() {
 
 void Connection::answered(Exchange& exchange) {
   exchange.ready = true;
+  if (const LoopMetrics* const metrics = loop_.metrics()) exchange.decided = metrics->lap();
   if (exclusive_ == &exchange) exclusive_ = nullptr;
   if (!exchange.waits) return;
   exchange.waits = false;

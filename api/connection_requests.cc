@@ -135,6 +135,7 @@ bool Connection::admit(const RequestHead& head, bool body_is_here) {
 
 void Connection::interim_continue() {
   Exchange& exchange = begin_exchange({});
+  exchange.interim = true;
   exchange.out += "HTTP/1.1 100 Continue\r\n\r\n";
   exchange.ready = true;
 }
@@ -143,6 +144,7 @@ Exchange& Connection::begin_exchange(AnswerForm form) {
   Exchange& exchange = loop_.take_exchange();
   exchange.connection = this;
   exchange.form = form;
+  if (const LoopMetrics* const metrics = loop_.metrics()) exchange.begun = metrics->lap();
   (last_ != nullptr ? last_->next : first_) = &exchange;
   last_ = &exchange;
   ++exchange_count_;
@@ -156,7 +158,7 @@ AnswerForm Connection::form_of(const RequestHead& head) const {
 }
 
 void Connection::answer(Exchange& exchange, const Response& response) {
-  write_response(exchange.out, response, exchange.form);
+  write_answer(exchange, response);
   answered(exchange);
 }
 
@@ -172,10 +174,13 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
   Exchange& exchange = begin_exchange(form_of(head));
   if (exchange.form.close) closing_ = true;
   const Route route = route_of(head.target, planes_);
+  exchange.route = route;
+  exchange.route_template = template_of(route);
+  exchange.trace.assign(head.trace);
   if (needs_key(route)) {
     const std::optional<AccessKeys::Granted> granted = authenticate(head.authorization);
     if (!granted) {
-      if (route == Route::managed) note_refusal(head);
+      if (route == Route::managed || route == Route::metrics) note_refusal(head);
       return answer(exchange, no_key());
     }
     exchange.caller = *granted;
@@ -193,6 +198,20 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
       if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
       if (route == Route::readiness) return answer_readiness(exchange);
       return answer(exchange, {.body = R"({"status":"ok"})"});
+    case Route::metrics:
+      if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
+      if (!allows(exchange.caller.scopes, Scope::metrics)) {
+        loop_.services().audit_queue.refused(origin_of("key:" + engine::DeviceId{exchange.caller.id}.text(), head), 403,
+                                             head.method, head.target, engine::wall_now());
+        return answer(exchange, problem(403, "forbidden", "This needs an API key with the scope metrics."));
+      }
+      if (has_query(head.target)) {
+        return answer(exchange, problem(400, "bad_request", "This path takes no query parameters."));
+      }
+      if (loop_.services().exposition == nullptr) {
+        return answer(exchange, problem(404, "not_found", "This server exposes no metrics (metrics.enabled)."));
+      }
+      return manage(exchange, route, head, body);
     case Route::unknown:
       return answer(exchange, not_found());
   }

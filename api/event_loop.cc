@@ -45,14 +45,25 @@ class EventLoop::AdminJob final : public LoopJob {
  private:
   void work() noexcept override {
     Services& services = loop_.services_;
-    response_ = route_ == Route::portal ? services.portal.handle(request_, engine::wall_now())
-                                        : services.admin.handle(request_, engine::wall_now());
+    switch (route_) {
+      case Route::portal:
+        response_ = services.portal.handle(request_, engine::wall_now());
+        break;
+      case Route::metrics:
+        response_ = services.scrape();
+        break;
+      default:
+        response_ = services.admin.handle(request_, engine::wall_now());
+        break;
+    }
   }
   void finish() override {
     Connection& connection = *exchange_.connection;
     connection.pin();
+    loop_.turn();
     if (loop_.services_.stopping.load(std::memory_order_relaxed)) exchange_.form.close = true;
-    write_response(exchange_.out, response_, exchange_.form);
+    if (!response_.route.empty()) exchange_.route_template = response_.route;
+    write_answer(exchange_, response_);
     connection.answered(exchange_);
     connection.work();
     connection.unpin();
@@ -74,6 +85,7 @@ class EventLoop::LoadJob final : public LoopJob {
   void finish() override {
     Connection& connection = *exchange_.connection;
     connection.pin();
+    loop_.turn();
     loop_.proceed(exchange_, loop_.verify_plane_.loaded(exchange_, loads_, engine::wall_now()));
     loop_.publish_soon();
     connection.work();
@@ -94,6 +106,7 @@ class EventLoop::RecoveryJob final : public LoopJob {
     Exchange& exchange = *check_.question->exchange;
     Connection& connection = *exchange.connection;
     connection.pin();
+    loop_.turn();
     loop_.proceed(exchange, loop_.verify_plane_.recovered(check_));
     connection.work();
     connection.unpin();
@@ -106,7 +119,8 @@ EventLoop::EventLoop(Services& services)
     : services_(services),
       work_(boost::asio::make_work_guard(io_)),
       sweep_timer_(io_),
-      verify_plane_(services.engine, services.engine.committer.add_producer(this), &services.audit_queue),
+      metrics_(services.exposition != nullptr ? std::make_unique<LoopMetrics>() : nullptr),
+      verify_plane_(services.engine, services.engine.committer.add_producer(this), &services.audit_queue, metrics_.get()),
       scratch_(scratch_bytes),
       tick_ms_(steady_ms()) {}
 
@@ -202,6 +216,12 @@ void EventLoop::recycle(Exchange& exchange) {
   exchange.next = nullptr;
   exchange.ready = false;
   exchange.waits = false;
+  exchange.trace.clear();
+  exchange.route_template = {};
+  exchange.status = 200;
+  exchange.interim = false;
+  exchange.verified = false;
+  exchange.route = Route::unknown;
   exchange.batch.reset();
   if (exchange.out.capacity() > spare_answer_bytes_max) {
     exchange.out = {};
@@ -261,6 +281,7 @@ void EventLoop::deliver(engine::Ticket* first) noexcept {
 
 void EventLoop::take_tickets() {
   engine::Ticket* ticket = returned_.exchange(nullptr, std::memory_order_acquire);
+  turn();
   while (ticket != nullptr) {
     Question& question = static_cast<Question&>(*ticket);
     ticket = ticket->next;

@@ -19,6 +19,7 @@
 
 #include "api/connection.h"
 #include "api/exchange.h"
+#include "api/loop_metrics.h"
 #include "api/services.h"
 #include "api/verify_plane.h"
 
@@ -56,6 +57,8 @@ class EventLoop final : public engine::TicketSink {
   std::int64_t tick_ms() const { return tick_ms_; }
 
   VerifyPlane& verify_plane() { return verify_plane_; }
+  // Null: nothing is counted.
+  LoopMetrics* metrics() { return metrics_.get(); }
   // Lets the committer see what this turn of the loop queued, once all of the turn's requests are handled.
   void publish_soon();
   // Runs the managed request on a worker; the answer comes back to connection.answered(). False: overloaded.
@@ -74,6 +77,9 @@ class EventLoop final : public engine::TicketSink {
   void end_if_drained();
   void touch(Connection& connection);
   void work_touched();
+  void turn() {
+    if (metrics_) metrics_->turn();
+  }
 
   Services& services_;
   boost::asio::io_context io_{1};
@@ -84,6 +90,7 @@ class EventLoop final : public engine::TicketSink {
   std::atomic<engine::Ticket*> returned_{nullptr};
   // Calls of deliver() under way; the loop's memory outlives them.
   std::atomic<unsigned> deliveries_{0};
+  const std::unique_ptr<LoopMetrics> metrics_;
   VerifyPlane verify_plane_;
   std::vector<char> scratch_;
   std::vector<Exchange*> spare_exchanges_;

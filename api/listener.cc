@@ -57,8 +57,10 @@ void Listener::accept() {
 void Listener::hand_over(Socket socket, EventLoop& loop) {
   if (services_.connections.fetch_add(1, std::memory_order_relaxed) >= services_.options.connections_max) {
     services_.connections.fetch_sub(1, std::memory_order_relaxed);
+    services_.connections_refused.add();
     return;  // closed as it goes
   }
+  services_.connections_accepted.add();
   boost::asio::post(loop.io(), [&loop, planes = planes_, gate = gate_.get(), socket = std::move(socket)]() mutable {
     loop.adopt(std::move(socket), planes, gate);
   });

@@ -40,6 +40,7 @@ struct Response {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;  // further ones: Allow, ETag, Retry-After, Location...
   bool no_store = true;                                      // Cache-Control: no-store
+  std::string_view route;                                    // the template that answers, a constant; empty: none does
 };
 
 }  // namespace watchword::api

@@ -8,6 +8,7 @@
 #include "api/digest.h"
 #include "api/header_text.h"
 #include "api/portal_call.h"
+#include "api/portal_routes.h"
 #include "api/problem.h"
 #include "api/routes.h"
 
@@ -140,7 +141,9 @@ Response PortalPlane::route(const Request& request, engine::UnixMillis now) {
   const bool oidc = path.starts_with("/portal/oidc/");
   const bool console = path.starts_with("/console/api/");
   if (!portal && !oidc && !console) {
-    return method == Method::get ? files_.serve(path, request.browser.head) : method_problem("GET, HEAD");
+    Response file = method == Method::get ? files_.serve(path, request.browser.head) : method_problem("GET, HEAD");
+    file.route = portal_template(path, {});
+    return file;
   }
   const tl::expected<Target, RequestFault> target = parse_target(request.target);
   if (!target) return problem(target.error());
@@ -150,9 +153,16 @@ Response PortalPlane::route(const Request& request, engine::UnixMillis now) {
                         .now = now,
                         .method = method,
                         .over_tls_ = over_tls(request, options_.base_url)};
-  if (oidc) return oidc_pages(call);  // the provider sends browsers here: from another site
-  if (std::optional<Response> refusal = refuse_cross_site(request, options_.base_url)) return std::move(*refusal);
-  return portal ? portal_api(call) : console_api(call);
+  Response response;
+  if (oidc) {
+    response = oidc_pages(call);  // the provider sends browsers here: from another site
+  } else if (std::optional<Response> refusal = refuse_cross_site(request, options_.base_url)) {
+    response = std::move(*refusal);
+  } else {
+    response = portal ? portal_api(call) : console_api(call);
+  }
+  response.route = portal_template(path, target->segments);
+  return response;
 }
 
 Response PortalPlane::handle(const Request& request, engine::UnixMillis now) noexcept {

@@ -20,13 +20,34 @@ Route route_of(std::string_view target, std::uint8_t planes) {
   const bool page = path == "/portal" || path == "/console" || path.starts_with("/portal/") ||
                     path.starts_with("/console/") || path.starts_with("/assets/");
   if (page && serves(planes, Plane::portal)) return Route::portal;
+  if (path == "/metrics" && serves(planes, Plane::metrics)) return Route::metrics;
   if (path == "/healthz") return Route::health;
   if (path == "/readyz") return Route::readiness;
   return Route::unknown;
 }
 
+std::string_view template_of(Route route) {
+  switch (route) {
+    case Route::health:
+      return "/healthz";
+    case Route::readiness:
+      return "/readyz";
+    case Route::verify:
+      return "/v1/verify";
+    case Route::batch:
+      return "/v1/verify/batch";
+    case Route::metrics:
+      return "/metrics";
+    case Route::managed:
+    case Route::portal:
+    case Route::unknown:
+      break;
+  }
+  return {};
+}
+
 bool needs_key(Route route) {
-  return route == Route::verify || route == Route::batch || route == Route::managed;
+  return route == Route::verify || route == Route::batch || route == Route::managed || route == Route::metrics;
 }
 
 bool hashes_slowly(Method method, std::string_view target) {

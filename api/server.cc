@@ -10,6 +10,7 @@
 
 #include "api/event_loop.h"
 #include "api/listener.h"
+#include "api/server_metrics.h"
 #include "api/services.h"
 
 namespace watchword::api {
@@ -39,7 +40,8 @@ std::string own_address(const ServerOptions& options, const std::vector<std::uni
 }  // namespace
 
 struct Server::Impl {
-  Impl(engine::Engine& engine, AccessKeys& keys, ServerOptions options) : services(engine, keys, std::move(options)) {}
+  Impl(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition)
+      : services(engine, keys, std::move(options), exposition) {}
 
   Services services;
   std::vector<std::unique_ptr<EventLoop>> loops;
@@ -47,8 +49,8 @@ struct Server::Impl {
   bool running = false;
 };
 
-Server::Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options)
-    : impl_(std::make_unique<Impl>(engine, keys, std::move(options))) {}
+Server::Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition)
+    : impl_(std::make_unique<Impl>(engine, keys, std::move(options), exposition)) {}
 
 Server::~Server() {
   stop();
@@ -65,6 +67,7 @@ void Server::start() {
   const PortalOptions& portal = options.portal;
   impl_->services.admin.publish_links_at(portal.base_url.empty() ? own_address(options, impl_->listeners) : portal.base_url,
                                          portal.link_expires_s);
+  if (impl_->services.exposition != nullptr) expose(impl_->services, impl_->loops, impl_->listeners);
   for (const auto& listener : impl_->listeners) listener->accept();
   try {
     impl_->services.workers.start();

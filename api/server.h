@@ -14,6 +14,10 @@
 #include "api/tls_gate.h"
 #include "engine/engine.h"
 
+namespace watchword::metrics {
+class Exposition;
+}
+
 namespace watchword::api {
 
 enum class Plane : std::uint8_t { verify = 1, admin = 2, portal = 4, metrics = 8 };
@@ -44,7 +48,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options);
+  // Registers what it counts with `exposition` and answers /metrics from it, as long as it lives. Null: nothing is counted.
+  Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition);
   ~Server();
 
   void start();  // throws std::runtime_error, naming the address, when it cannot listen

@@ -71,48 +71,8 @@ void append_verdict(std::string& out, const Question& question) {
   out += '}';
 }
 
-// A wrong code that began a lock: once a lock, since what comes after it is answered with `locked`.
-void tell_of_lock(const Question& question, AuditQueue* audit_queue) {
-  const engine::Verdict& verdict = question.verdict;
-  const bool locks = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
-  // A wrong recovery code at a hard lock that stood before holds up the next one.
-  const bool began = locks && !(verdict.hard_locked && verdict.retry_after_s > 0);
-  if (!began || verdict.repeated) return;
-  log(Level::warning, "user locked",
-      {{"user", std::string(question.fields.user.view())},
-       {"retry_after_s", std::int64_t{verdict.retry_after_s}},
-       {"hard_locked", verdict.hard_locked ? "yes" : "no"}});
-  if (audit_queue == nullptr) return;
-  const engine::Origin origin{
-      .actor = "key:" + engine::DeviceId{question.exchange->caller.id}.text(), .address = {}, .trace = {}};
-  audit_queue->locked(origin, question.fields.user.view(), verdict.retry_after_s, verdict.hard_locked, engine::wall_now());
-}
-
 std::string length_detail(const engine::Verdict& verdict) {
   return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
-}
-
-// Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
-// items' codes are used up already, so one item's trouble must not hide what became of them.
-void append_item(std::string& out, const Question& question, AuditQueue* audit_queue) {
-  const std::string_view user = question.fields.user.view();
-  switch (question.standing) {
-    case Standing::answered:
-      tell_of_lock(question, audit_queue);
-      return append_verdict(out, question);
-    case Standing::wrong_length:
-      out += R"({"result":"invalid","user":)";
-      append_json_string(out, user);
-      out += R"(,"detail":)";
-      append_json_string(out, length_detail(question.verdict));
-      break;
-    default:
-      out += R"({"result":"unavailable","user":)";
-      append_json_string(out, user);
-      out += R"(,"retry_after_s":1)";
-      break;
-  }
-  out += '}';
 }
 
 }  // namespace
@@ -122,9 +82,11 @@ VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view b
   question.exchange = &exchange;
   question.loads = 0;
   if (const std::optional<RequestFault> fault = parse_verify(body, question.fields)) {
-    write_response(exchange.out, problem(*fault), exchange.form);
+    write_answer(exchange, problem(*fault));
     return Progress::ready;
   }
+  exchange.verified = true;
+  if (metrics_ != nullptr) metrics_->end(LoopMetrics::Stage::parse);
   ask(question, now);
   return settle(exchange);
 }
@@ -132,10 +94,11 @@ VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view b
 VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
   auto batch = std::make_unique<Batch>();
   if (const std::optional<RequestFault> fault = parse_batch(body, *batch)) {
-    write_response(exchange.out, problem(*fault), exchange.form);
+    write_answer(exchange, problem(*fault));
     return Progress::ready;
   }
   exchange.batch = std::move(batch);
+  if (metrics_ != nullptr) metrics_->batch(exchange.batch->questions.size());
   items_.clear();
   for (Question& question : exchange.batch->questions) {
     question.exchange = &exchange;
@@ -172,6 +135,9 @@ bool VerifyPlane::recovers(Question& question) {
 void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
   if (recovers(question)) return;
   take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict));
+  if (metrics_ == nullptr || !question.exchange->verified) return;
+  metrics_->end(LoopMetrics::Stage::engine);
+  question.asked = metrics_->lap();
 }
 
 void VerifyPlane::take(Question& question, engine::Next next) {
@@ -284,6 +250,9 @@ VerifyPlane::Progress VerifyPlane::recovery_refused(Question& question) {
 }
 
 VerifyPlane::Progress VerifyPlane::committed(Question& question) {
+  if (metrics_ != nullptr && question.exchange->verified) {
+    metrics_->observe(LoopMetrics::Stage::commit_wait, question.asked, metrics_->lap());
+  }
   question.standing = question.outcome == engine::Outcome::failed ? Standing::unavailable : Standing::answered;
   // Another node accepted the code first. A refusal stays what it is: to call it replayed would say that the code was right.
   if (question.outcome == engine::Outcome::conflict && question.verdict.result == Result::accepted) {
@@ -308,21 +277,65 @@ void VerifyPlane::render(Exchange& exchange) {
   }
 }
 
-void VerifyPlane::render_one(Exchange& exchange) {
-  const Question& question = exchange.question;
+// A wrong code that began a lock: once a lock, since what comes after it is answered with `locked`.
+void VerifyPlane::tell_of_lock(const Question& question) {
+  const engine::Verdict& verdict = question.verdict;
+  const bool locks = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
+  // A wrong recovery code at a hard lock that stood before holds up the next one.
+  const bool began = locks && !(verdict.hard_locked && verdict.retry_after_s > 0);
+  if (!began || verdict.repeated) return;
+  if (metrics_ != nullptr) metrics_->lock_began(verdict.hard_locked);
+  log(Level::warning, "user locked",
+      {{"user", std::string(question.fields.user.view())},
+       {"retry_after_s", std::int64_t{verdict.retry_after_s}},
+       {"hard_locked", verdict.hard_locked ? "yes" : "no"},
+       {"trace", question.exchange->trace}});
+  if (audit_queue_ == nullptr) return;
+  const engine::Origin origin{.actor = "key:" + engine::DeviceId{question.exchange->caller.id}.text(),
+                              .address = {},
+                              .trace = question.exchange->trace};
+  audit_queue_->locked(origin, question.fields.user.view(), verdict.retry_after_s, verdict.hard_locked, engine::wall_now());
+}
+
+// Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
+// items' codes are used up already, so one item's trouble must not hide what became of them.
+void VerifyPlane::append_item(std::string& out, const Question& question) {
+  const std::string_view user = question.fields.user.view();
+  if (metrics_ != nullptr) metrics_->answered(question);
   switch (question.standing) {
     case Standing::answered:
-      tell_of_lock(question, audit_queue_);
+      tell_of_lock(question);
+      return append_verdict(out, question);
+    case Standing::wrong_length:
+      out += R"({"result":"invalid","user":)";
+      append_json_string(out, user);
+      out += R"(,"detail":)";
+      append_json_string(out, length_detail(question.verdict));
+      break;
+    default:
+      out += R"({"result":"unavailable","user":)";
+      append_json_string(out, user);
+      out += R"(,"retry_after_s":1)";
+      break;
+  }
+  out += '}';
+}
+
+void VerifyPlane::render_one(Exchange& exchange) {
+  const Question& question = exchange.question;
+  if (metrics_ != nullptr) metrics_->answered(question);
+  switch (question.standing) {
+    case Standing::answered:
+      tell_of_lock(question);
       body_.clear();
       append_verdict(body_, question);
       return write_json(exchange.out, body_, exchange.form);
     case Standing::wrong_length:
-      return write_response(exchange.out, problem(422, "code_length", length_detail(question.verdict), "code"),
-                            exchange.form);
+      return write_answer(exchange, problem(422, "code_length", length_detail(question.verdict), "code"));
     case Standing::overloaded:
-      return write_response(exchange.out, problem(503, "overloaded", overloaded_detail), exchange.form);
+      return write_answer(exchange, problem(503, "overloaded", overloaded_detail));
     default:
-      return write_response(exchange.out, problem(503, "store_unavailable", unavailable_detail), exchange.form);
+      return write_answer(exchange, problem(503, "store_unavailable", unavailable_detail));
   }
 }
 
@@ -332,7 +345,7 @@ void VerifyPlane::render_batch(Exchange& exchange) {
   for (const Question& question : exchange.batch->questions) {
     if (!first) body += ',';
     first = false;
-    append_item(body, question, audit_queue_);
+    append_item(body, question);
   }
   body += "]}";
   write_json(exchange.out, body, exchange.form);
@@ -355,11 +368,13 @@ void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& ch
     const VerifyFields& fields = check.question->fields;
     const std::optional<engine::UserName> user = engine::UserName::parse(fields.user.view());
     if (!user || !fields.recovery_code) return;
-    const engine::Origin origin{
-        .actor = "key:" + engine::DeviceId{check.question->exchange->caller.id}.text(), .address = {}, .trace = {}};
+    const engine::Origin origin{.actor = "key:" + engine::DeviceId{check.question->exchange->caller.id}.text(),
+                                .address = {},
+                                .trace = check.question->exchange->trace};
     check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, origin, now);
     if (!check.use || check.use->result != Result::accepted || check.use->repeated) return;
-    log(Level::info, "recovery code used", {{"user", user->text()}, {"left", std::int64_t{check.use->left}}});
+    log(Level::info, "recovery code used",
+        {{"user", user->text()}, {"left", std::int64_t{check.use->left}}, {"trace", origin.trace}});
   } catch (const std::exception& fault) {
     spdlog::error("a recovery code could not be checked: {}", fault.what());
   }

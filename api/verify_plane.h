@@ -7,15 +7,16 @@
 
 #include "api/audit_queue.h"
 #include "api/exchange.h"
+#include "api/loop_metrics.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
 
 class VerifyPlane {
  public:
-  // `audit_queue` hears of locks that begin; none: nobody does.
-  VerifyPlane(engine::Engine& engine, engine::Producer& producer, AuditQueue* audit_queue = nullptr)
-      : engine_(engine), producer_(producer), audit_queue_(audit_queue) {}
+  // `audit_queue` hears of locks that begin; none: nobody does. `metrics`: the loop's; none: nothing is counted.
+  VerifyPlane(engine::Engine& engine, engine::Producer& producer, AuditQueue* audit_queue, LoopMetrics* metrics)
+      : engine_(engine), producer_(producer), audit_queue_(audit_queue), metrics_(metrics) {}
 
   enum class Progress : std::uint8_t {
     ready,  // the answer is in exchange.out
@@ -55,6 +56,8 @@ class VerifyPlane {
 
  private:
   bool recovers(Question& question);
+  void tell_of_lock(const Question& question);
+  void append_item(std::string& out, const Question& question);
   void ask(Question& question, engine::UnixMillis now);
   engine::VerifyRequest request_of(const Question& question) const;
   static void take(Question& question, engine::Next next);
@@ -66,6 +69,7 @@ class VerifyPlane {
   engine::Engine& engine_;
   engine::Producer& producer_;
   AuditQueue* const audit_queue_;
+  LoopMetrics* const metrics_;
   // Scratch.
   std::string body_;
   std::vector<engine::BatchItem> items_;

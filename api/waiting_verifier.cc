@@ -14,6 +14,21 @@ WaitingVerifier::~WaitingVerifier() {
 
 tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::verify(const engine::VerifyRequest& request,
                                                                                 engine::UnixMillis now) {
+  tl::expected<engine::Verdict, Refused> answer = ask(request, now);
+  Asked what = Asked::unavailable;
+  if (answer) {
+    what = asked(answer->result);
+  } else if (answer.error().refusal == Refusal::wrong_length) {
+    what = Asked::invalid;
+  } else if (answer.error().refusal == Refusal::overloaded) {
+    what = Asked::overloaded;
+  }
+  answered_[static_cast<std::size_t>(what)].add();
+  return answer;
+}
+
+tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::ask(const engine::VerifyRequest& request,
+                                                                             engine::UnixMillis now) {
   using engine::Next;
   engine::Verdict verdict;
   Awaited ticket;

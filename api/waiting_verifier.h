@@ -7,6 +7,7 @@
 
 #include <tl/expected.hpp>
 
+#include "api/loop_metrics.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
@@ -26,10 +27,15 @@ class WaitingVerifier final : public engine::TicketSink {
   // Throws StoreError.
   tl::expected<engine::Verdict, Refused> verify(const engine::VerifyRequest& request, engine::UnixMillis now);
 
+  // What was answered so far, into the server's sum.
+  void collect(metrics::Collected& into) const { collect_verifications(answered_, into); }
+
   // Committer's thread.
   void deliver(engine::Ticket* first) noexcept override;
 
  private:
+  tl::expected<engine::Verdict, Refused> ask(const engine::VerifyRequest& request, engine::UnixMillis now);
+
   struct Awaited : engine::Ticket {
     bool back = false;  // under mutex_
   };
@@ -39,6 +45,7 @@ class WaitingVerifier final : public engine::TicketSink {
   std::mutex asking_;
   std::mutex mutex_;
   std::condition_variable returned_;
+  std::array<metrics::SharedCounter, asked_count> answered_;
 };
 
 }  // namespace watchword::api

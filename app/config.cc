@@ -232,6 +232,11 @@ void read_log(const Reader& in, const toml::node& node, Config& config) {
                           }}});
 }
 
+void read_metrics(const Reader& in, const toml::node& node, Config& config) {
+  in.table("metrics", node,
+           {{"enabled", [&](const auto& value) { config.metrics.enabled = in.flag("metrics.enabled", value); }}});
+}
+
 void read_engine(const Reader& in, const toml::node& node, Config& config) {
   in.table("engine", node,
            {{"hmac", [&](const auto& value) {
@@ -268,6 +273,7 @@ Config parse_config(std::string_view text, const std::string& name) {
               {"engine", [&](const auto& node) { read_engine(in, node, config); }},
               {"server", [&](const auto& node) { in.table("server", node, server_keys(in, config)); }},
               {"portal", [&](const auto& node) { read_portal(in, node, config); }},
+              {"metrics", [&](const auto& node) { read_metrics(in, node, config); }},
               {"log", [&](const auto& node) { read_log(in, node, config); }},
               {"audit", [&](const auto& node) { in.table("audit", node, audit_keys(in, config)); }},
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});

@@ -22,6 +22,10 @@ struct LogOptions {
   std::string level = "info";  // debug, info, warning, error
 };
 
+struct MetricsOptions {
+  bool enabled = true;
+};
+
 // Who computes the codes. `openssl` forces libcrypto on a machine whose processor could do better.
 enum class Hmac : std::uint8_t { automatic, openssl };
 const engine::HmacKernel& kernel_of(Hmac hmac);
@@ -30,6 +34,7 @@ struct Config {
   storage::RocksStoreOptions store;
   api::ServerOptions server;
   LogOptions log;
+  MetricsOptions metrics;
   Hmac hmac = Hmac::automatic;
   engine::Policy policy;  // until one is set over REST
 };

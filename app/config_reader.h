@@ -48,6 +48,12 @@ class Reader {
     return *value;
   }
 
+  bool flag(const std::string& key, const toml::node& node) const {
+    const auto value = node.value_exact<bool>();
+    if (!value) fail(node, key + " must be true or false");
+    return *value;
+  }
+
   std::vector<std::string> texts(const std::string& key, const toml::node& node) const {
     const toml::array* const list = node.as_array();
     if (list == nullptr) fail(node, key + " must be a list of texts in quotes");

@@ -12,8 +12,11 @@
 #include "api/policy_document.h"
 #include "api/server.h"
 #include "app/commands.h"
+#include "app/serve_metrics.h"
 #include "engine/engine.h"
 #include "engine/rcu.h"
+#include "metrics/process.h"
+#include "metrics/ticks.h"
 #include "storage/open.h"
 
 namespace watchword::app {
@@ -93,11 +96,22 @@ int run_serve(const Config& config) {
   store_options.warn = [](const std::string& text) { log(Level::warning, "rocksdb", {{"message", text}}); };
   const std::unique_ptr<engine::Store> store = storage::open_rocks_store(store_options);
   const engine::HmacKernel& kernel = kernel_of(config.hmac);
+  metrics::Exposition exposition;
+  CommitMetrics commits;  // outlives the committer
   engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel);
   log(Level::info, "kernel", {{"hmac", kernel.name}});
+  if (config.metrics.enabled) {
+    metrics::calibrate_ticks();
+    metrics::expose_process(exposition);
+    metrics::expose_clock(exposition);
+    expose_build(exposition, std::string(kernel.name));
+    expose_engine(exposition, engine);
+    exposition.add_collector([&commits](metrics::Collected& into) { commits.collect(into); });
+    engine.committer.watch(&commits);
+  }
   {
     api::AccessKeys keys(*store, engine.committer);
-    api::Server server(engine, keys, config.server);
+    api::Server server(engine, keys, config.server, config.metrics.enabled ? &exposition : nullptr);
     server.start();
     for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
       log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});

@@ -69,6 +69,17 @@ void Committer::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+std::size_t Committer::waiting() {
+  const std::lock_guard lock(producers_mutex_);
+  std::size_t cells = 0;
+  for (const auto& producer : producers_) {
+    const std::uint64_t head = producer->head_.load(std::memory_order_relaxed);
+    const std::uint64_t tail = producer->tail_.load(std::memory_order_relaxed);
+    if (tail > head) cells += tail - head;
+  }
+  return cells;
+}
+
 std::size_t Committer::drain() {
   group_cells_.clear();
   group_tickets_.clear();
@@ -111,6 +122,14 @@ void Committer::commit_group() {
   counters_.groups.fetch_add(1, std::memory_order_relaxed);
   counters_.cells.fetch_add(group_cells_.size(), std::memory_order_relaxed);
   counters_.changes.fetch_add(group_changes_.size(), std::memory_order_relaxed);
+  if (GroupWatcher* const watcher = watcher_.load(std::memory_order_acquire)) {
+    const auto failed = [](Outcome outcome) { return outcome == Outcome::failed; };
+    watcher->committed({.cells = group_cells_.size(),
+                        .changes = group_changes_.size(),
+                        .spent = spent,
+                        .durable = std::none_of(cell_outcomes_.begin(), cell_outcomes_.end(), failed) &&
+                                   std::none_of(change_outcomes_.begin(), change_outcomes_.end(), failed)});
+  }
   if (!store_.writable()) counters_.failed_groups.fetch_add(1, std::memory_order_relaxed);
 
   // Tickets of one producer stand together, so each sink gets one list.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -58,6 +59,23 @@ class Producer {
   alignas(64) std::atomic<std::uint64_t> head_{0};
 };
 
+// What one group commit was like.
+struct GroupReport {
+  std::size_t cells = 0;
+  std::size_t changes = 0;
+  std::chrono::nanoseconds spent{0};  // inside Store::advance
+  bool durable = false;
+};
+
+// Hears of each group on the committer's thread, before its tickets go back; must not block and must not throw.
+class GroupWatcher {
+ public:
+  virtual void committed(const GroupReport& group) noexcept = 0;
+
+ protected:
+  ~GroupWatcher() = default;
+};
+
 struct CommitCounters {
   std::atomic<std::uint64_t> groups{0};
   std::atomic<std::uint64_t> cells{0};
@@ -87,6 +105,10 @@ class Committer {
   void stop();
 
   const CommitCounters& counters() const { return counters_; }
+  // Lives until the committer is stopped. Any thread; groups from now on.
+  void watch(GroupWatcher* watcher) { watcher_.store(watcher, std::memory_order_release); }
+  // Cells that wait in the rings, more or less. Any thread.
+  std::size_t waiting();
 
  private:
   struct Waiting;
@@ -105,6 +127,7 @@ class Committer {
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stopping_{false};
   CommitCounters counters_;
+  std::atomic<GroupWatcher*> watcher_{nullptr};
   // Scratch of the committer thread.
   std::vector<CellWrite> group_cells_;
   std::vector<std::pair<Ticket*, TicketSink*>> group_tickets_;

@@ -30,14 +30,18 @@ void drop_expired(LoadedUser& user, UnixMillis now) {
   }
 }
 
-void drop_oldest_pending(LoadedUser& user) {
+// Returns which they were.
+std::vector<DeviceId> drop_oldest_pending(LoadedUser& user) {
+  std::vector<DeviceId> dropped;
   while (count(user.record, DeviceStatus::pending) >= pending_devices_max) {
     for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
       if (user.record.devices[i].status != DeviceStatus::pending) continue;
+      dropped.push_back(user.record.devices[i].id);
       drop(user, i);
       break;
     }
   }
+  return dropped;
 }
 
 // A number is never given twice, so a user who is removed and comes back has other tags.
@@ -233,7 +237,7 @@ Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice
       if (same_codes(device, parameters, *wanted.secret)) return tl::unexpected(Refusal::secret_registered);
     }
   }
-  drop_oldest_pending(*user);
+  const std::vector<DeviceId> replaced = drop_oldest_pending(*user);
 
   DeviceRecord device;
   device.id = new_device_id(user->record);
@@ -249,6 +253,8 @@ Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice
   change.audit.push_back(
       entry("device.begin", name.text(), device.id, R"({"name":)" + json_quoted(device.name) + "}", origin, now));
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  for (const DeviceId id : replaced) stages_.expired(id);
+  stages_.begun(device.id, device.expires_at_s, now);
   return BegunRegistration{.device = view(*user, user->record.devices.size() - 1, now),
                            .secret = device.secret,
                            .otpauth_uri = uri_of(name.text(), device, policy.issuer)};
@@ -329,6 +335,7 @@ Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, cons
       entry("device.remove", name.text(), id, R"({"name":)" + json_quoted(device.name) + "}", origin, now));
   drop(*user, *at);
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  stages_.removed(id);
   put_back.dismiss();
   return std::monostate{};
 }
@@ -354,6 +361,7 @@ Answer<std::monostate> Registrar::remove_user(const UserName& name, const Origin
   change.audit.push_back(entry("user.remove", name.text(), {},
                                R"({"devices":)" + std::to_string(user->record.devices.size()) + "}", origin, now));
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  for (const DeviceRecord& device : user->record.devices) stages_.removed(device.id);
   put_back.dismiss();
   return std::monostate{};
 }
@@ -365,6 +373,7 @@ bool Registrar::load(std::string_view name) {
   if (!user) return false;
   user->replay.resize(user->record.devices.size());
   directory_.put(*user);
+  loads_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 

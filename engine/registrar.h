@@ -22,6 +22,7 @@
 #include "engine/otp.h"
 #include "engine/policy_box.h"
 #include "engine/recovery_codes.h"
+#include "engine/registration_stages.h"
 #include "engine/store.h"
 #include "engine/types.h"
 #include "engine/verifier.h"
@@ -164,6 +165,10 @@ class Registrar {
   // Next::load_user.
   bool load(std::string_view user);
 
+  // For whoever counts. Any thread.
+  RegistrationStages& stages() { return stages_; }
+  std::uint64_t loads() const { return loads_.load(std::memory_order_relaxed); }  // users brought into memory by load()
+
  private:
   // A user's row with the lock that keeps it still: read, change, write durably, publish.
   std::unique_lock<std::mutex> lock(std::string_view user);
@@ -191,6 +196,8 @@ class Registrar {
   PolicyBox& policy_;
   const HmacKernel& kernel_;
   std::array<std::mutex, 1024> stripes_;
+  RegistrationStages stages_;
+  std::atomic<std::uint64_t> loads_{0};
   UnixMillis fence() const { return {fence_ms_.load(std::memory_order_relaxed)}; }
   std::atomic<std::int64_t> fence_ms_{0};
   std::atomic<std::int64_t> notes_swept_at_s_{0};  // when retired secrets were last looked through

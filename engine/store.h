@@ -115,6 +115,16 @@ struct StoreHealth {
   std::string reason;          // for people; empty when healthy
 };
 
+// A reading of a store for whoever watches it: a metric by its full name. Labels come from small fixed sets.
+struct StoreFigure {
+  std::string name;
+  std::string help;
+  bool counts = false;  // only grows while the process lives; else it goes up and down
+  std::string label;    // and its value; empty: none
+  std::string label_value;
+  double value = 0;
+};
+
 struct BackupReport {
   std::uint32_t id = 0;
   std::int64_t made_at_s = 0;
@@ -152,6 +162,9 @@ class Store {
   // Cheap, any thread.
   virtual StoreHealth health() const = 0;
   virtual bool writable() const noexcept = 0;
+
+  // Any thread; may take a lock, but none that advance() waits behind for long.
+  virtual std::vector<StoreFigure> figures() const { return {}; }
 
   // Until when codes are refused, because what was accepted before may have been lost (engine/fence.h). Zero: no fence.
   virtual UnixMillis fence() const { return {}; }

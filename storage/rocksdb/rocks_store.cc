@@ -81,6 +81,7 @@ void RocksStore::recover_journal() {
   }
   throw_unless(at->status());
   fresh_end_ = next_block_;
+  if (!fresh_.empty()) fresh_since_ms_ = steady_ms();
 }
 
 void RocksStore::advance(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes,
@@ -158,6 +159,7 @@ void RocksStore::remember(std::span<const engine::CellWrite> cells, std::span<co
       for (const engine::CellKey& key : change->erase_cells) fresh_.erase(key);
     }
     fresh_end_ = next_block_;
+    if (fresh_since_ms_ == 0 && !fresh_.empty()) fresh_since_ms_ = steady_ms();
     size = fresh_.cells.size();
   }
   if (size < options_.unfolded_cells_max || fold_due_.exchange(true)) return;

@@ -43,6 +43,8 @@ struct Database {
   Database(Database&&) = default;
   ~Database();
 };
+std::int64_t steady_ms();
+
 // Throws OpenError. `create`: the directory holds none yet.
 Database open_database(const RocksStoreOptions& options, bool create);
 
@@ -82,6 +84,7 @@ class RocksStore : public engine::Store {
   void finish_bulk() override;
   engine::UnixMillis fence() const override { return fence_; }
   tl::expected<engine::BackupReport, engine::BackupRefusal> back_up() override;  // backup.cc
+  std::vector<engine::StoreFigure> figures() const override;                     // figures.cc
 
  private:
   void recover_journal();
@@ -117,10 +120,15 @@ class RocksStore : public engine::Store {
   std::uint64_t next_block_ = 1;
   std::string block_;
 
-  std::mutex overlay_mutex_;
+  mutable std::mutex overlay_mutex_;
   Overlay fresh_;                // since the last fold began; under overlay_mutex_
   Overlay folding_;              // being written to the state rows; changed only while overlay_mutex_ is held
   std::uint64_t fresh_end_ = 1;  // first block that is not in fresh_; under overlay_mutex_
+  // Steady milliseconds when the oldest cell of each came; 0: it is empty. Under overlay_mutex_.
+  std::int64_t fresh_since_ms_ = 0;
+  std::int64_t folding_since_ms_ = 0;
+  std::atomic<std::uint64_t> folds_{0};
+  std::atomic<std::uint64_t> fold_ns_{0};
 
   std::atomic<bool> writable_{true};  // what the two below come to; read on every verification
   std::atomic<bool> failed_{false};

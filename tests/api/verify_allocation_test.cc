@@ -36,7 +36,8 @@ class VerifyRoute : public engine::test::EngineTest {
 
   DroppingSink sink;
   engine::Producer& producer{engine.committer.add_producer(&sink)};
-  VerifyPlane plane{engine, producer};
+  LoopMetrics metrics;
+  VerifyPlane plane{engine, producer, nullptr, &metrics};
   Exchange exchange;
 };
 
