@@ -40,6 +40,7 @@ void AuditQueue::refused(const engine::Origin& origin, unsigned status, Method m
   const std::lock_guard lock(mutex_);
   if (stopping_ || !admit(now)) {
     ++left_out_;
+    left_out_total_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   std::string detail = R"({"status":)" + std::to_string(status) + R"(,"method":")" + std::string(to_string(method)) +
@@ -58,6 +59,7 @@ void AuditQueue::locked(const engine::Origin& origin, std::string_view user, std
   const std::lock_guard lock(mutex_);
   if (stopping_ || waiting_.size() >= waiting_max) {
     ++left_out_;
+    left_out_total_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   waiting_.push_back(
@@ -77,6 +79,11 @@ void AuditQueue::run() {
     if (committer_.commit(change) == engine::Outcome::durable) continue;
     spdlog::warn("{} entries are missing in the audit trail: the store takes no writes", change.audit.size());
   }
+}
+
+std::size_t AuditQueue::backlog() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.size();
 }
 
 void AuditQueue::stop() {

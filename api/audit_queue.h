@@ -3,6 +3,7 @@
 // can lose what was told within the last group commit.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -35,6 +36,9 @@ class AuditQueue {
   // A lock that begins, once. Its rate is bounded by the lockout itself.
   void locked(const engine::Origin& origin, std::string_view user, std::uint32_t retry_after_s, bool hard,
               engine::UnixMillis now);
+  // For whoever counts: entries that wait, and those that were left out since the start.
+  std::size_t backlog() const;
+  std::uint64_t left_out() const { return left_out_total_.load(std::memory_order_relaxed); }
   // Writes what is left, then ends the thread. Before the committer stops.
   void stop();
 
@@ -43,12 +47,13 @@ class AuditQueue {
   void run();
 
   engine::Committer& committer_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<engine::AuditEntry> waiting_;  // under mutex_, like all below
   std::uint32_t tokens_ = burst;
   std::int64_t refilled_at_ms_ = 0;
   std::uint64_t left_out_ = 0;
+  std::atomic<std::uint64_t> left_out_total_{0};
   bool stopping_ = false;
   std::thread thread_;
 };

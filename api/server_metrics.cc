@@ -56,6 +56,13 @@ void expose(Services& services, const std::vector<std::unique_ptr<EventLoop>>& l
   expose_pool(exposition, services.slow_workers, "slow");
   expose_pool(exposition, services.provider_workers, "provider");
   expose_connections(exposition, services);
+  exposition.add_gauge("watchword_audit_backlog", "Entries that wait to be written to the audit trail.", {},
+                       [&services] { return number(services.audit_queue.backlog()); });
+  exposition.add_counter(
+      "watchword_audit_left_out_total",
+      "Refused requests and locks that are told in the audit trail by their number alone: too many came at "
+      "once.",
+      {}, [&services] { return number(services.audit_queue.left_out()); });
   exposition.add_gauge("watchword_sessions", "Sessions of people and administrators in memory.", {},
                        [&sessions = services.portal.sessions()] { return number(sessions.size()); });
   exposition.add_gauge("watchword_sessions_limit", "Sessions that may be in memory; further ones are answered with 503.", {},
