@@ -5,11 +5,11 @@
 #include <exception>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "api/admin_answers.h"
 #include "api/admin_jobs.h"
 #include "api/header_text.h"
+#include "api/log.h"
 #include "api/problem.h"
 
 namespace watchword::api {
@@ -169,10 +169,11 @@ Response AdminPlane::handle(const Request& request, engine::UnixMillis now) noex
     }
     return response;
   } catch (const engine::StoreError& fault) {
-    spdlog::error("store fault in an administrative request: {}", fault.what());
+    log(Level::error, "store fault in an administrative request",
+        {{"reason", fault.what()}, {"trace", request.origin.trace}});
     return problem(503, "store_unavailable", "The store cannot be read at the moment. Try again later.");
   } catch (const std::exception& fault) {
-    spdlog::error("administrative request failed: {}", fault.what());
+    log(Level::error, "administrative request failed", {{"reason", fault.what()}, {"trace", request.origin.trace}});
     return problem(500, "internal_error", "The request failed. The server's log says why.");
   }
 }

@@ -2,11 +2,10 @@
 
 #include <exception>
 
-#include <spdlog/spdlog.h>
-
 #include "api/browser.h"
 #include "api/digest.h"
 #include "api/header_text.h"
+#include "api/log.h"
 #include "api/portal_call.h"
 #include "api/portal_routes.h"
 #include "api/problem.h"
@@ -178,10 +177,10 @@ Response PortalPlane::answer(const Request& request, engine::UnixMillis now) noe
   try {
     return route(request, now);
   } catch (const engine::StoreError& fault) {
-    spdlog::error("store fault in a request of the portal: {}", fault.what());
+    log(Level::error, "store fault in a request of the portal", {{"reason", fault.what()}, {"trace", request.origin.trace}});
     return problem(503, "store_unavailable", "The store cannot be read at the moment. Try again later.");
   } catch (const std::exception& fault) {
-    spdlog::error("a request of the portal failed: {}", fault.what());
+    log(Level::error, "a request of the portal failed", {{"reason", fault.what()}, {"trace", request.origin.trace}});
     return problem(500, "internal_error", "The request failed. The server's log says why.");
   }
 }

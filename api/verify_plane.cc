@@ -5,7 +5,6 @@
 #include <exception>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "api/json_text.h"
 #include "api/log.h"
@@ -357,7 +356,7 @@ void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& lo
       const bool resident = registrar.load(load.question->fields.user.view());
       load.result = resident ? VerifyPlane::Loaded::resident : VerifyPlane::Loaded::nobody;
     } catch (const std::exception& fault) {
-      spdlog::error("a user could not be loaded: {}", fault.what());
+      log(Level::error, "a user could not be loaded", {{"reason", fault.what()}, {"trace", load.question->exchange->trace}});
       load.result = VerifyPlane::Loaded::store_fault;
     }
   }
@@ -376,7 +375,8 @@ void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& ch
     log(Level::info, "recovery code used",
         {{"user", user->text()}, {"left", std::int64_t{check.use->left}}, {"trace", origin.trace}});
   } catch (const std::exception& fault) {
-    spdlog::error("a recovery code could not be checked: {}", fault.what());
+    log(Level::error, "a recovery code could not be checked",
+        {{"reason", fault.what()}, {"trace", check.question->exchange->trace}});
   }
 }
 

@@ -278,6 +278,11 @@ def test_a_trace_goes_into_the_log(server):
         pass
     line = eventually(lambda: [one for one in server.log().splitlines() if '"user locked"' in one], what="the line")[0]
     assert f'"trace":"{trace}"' in line
+    # And into the audit trail, of this lock and of a change.
+    server.expect(200, "POST", path_of("ada", "unlock"), headers=headers)
+    entries = eventually(lambda: [one for one in server.expect(200, "GET", "/v1/audit")["entries"]
+                                  if one["action"] in ("user.lock", "user.unlock")][:2], what="the entries")
+    assert [one.get("trace") for one in entries] == [trace] * len(entries) and len(entries) == 2, entries
 
 
 @pytest.mark.parametrize("value", [
