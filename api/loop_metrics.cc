@@ -10,7 +10,7 @@ constexpr std::array<const char*, asked_count> asked_names = {"accepted",  "reje
 constexpr std::array<const char*, LoopMetrics::stage_count> stage_names = {"parse", "engine", "commit_wait", "write",
                                                                            "total"};
 
-Asked asked(const Question& question) {
+Asked came_of(const Question& question) {
   switch (question.standing) {
     case Question::Standing::answered:
       return asked(question.verdict.result);
@@ -53,7 +53,7 @@ template void collect_verifications(const std::array<metrics::Counter, asked_cou
 template void collect_verifications(const std::array<metrics::SharedCounter, asked_count>&, metrics::Collected&);
 
 void LoopMetrics::answered(const Question& question) noexcept {
-  results_[static_cast<std::size_t>(asked(question))].add();
+  results_[static_cast<std::size_t>(came_of(question))].add();
   if (question.standing != Question::Standing::answered) return;
   if (question.verdict.repeated) repeated_.add();
   if (question.fields.recovery_code) recovery_codes_.add();
