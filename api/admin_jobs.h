@@ -74,6 +74,10 @@ Response list_keys(const AdminCall& call);
 Response create_key(const AdminCall& call);
 Response revoke_key(const AdminCall& call);
 
+// admin_key_rotation.cc
+Response show_data_keys(const AdminCall& call);
+Response rotate_data_keys(const AdminCall& call);
+
 // admin_backup.cc
 Response make_backup(const AdminCall& call);
 

@@ -44,6 +44,8 @@ constexpr std::string_view qr_png_path = "/v1/users/{user}/devices/{device}/qr.p
 constexpr std::string_view confirm = "/v1/users/{user}/devices/{device}/confirm";
 constexpr std::string_view resync = "/v1/users/{user}/devices/{device}/resync";
 constexpr std::string_view portal_links = "/v1/users/{user}/portal-links";
+constexpr std::string_view data_keys = "/v1/keys";
+constexpr std::string_view rotate_keys = "/v1/keys/rotate";
 constexpr std::string_view policy = "/v1/policy";
 constexpr std::string_view keys = "/v1/api-keys";
 constexpr std::string_view key = "/v1/api-keys/{key}";
@@ -69,6 +71,8 @@ constexpr auto routes = std::to_array<Route>({
     {Method::post, portal_links, one_of(Scope::enroll), Takes::json, make_portal_link},
     {Method::get, policy, one_of(Scope::read), Takes::nothing, show_policy},
     {Method::put, policy, one_of(Scope::admin), Takes::json, replace_policy},
+    {Method::get, data_keys, one_of(Scope::admin), Takes::nothing, show_data_keys},
+    {Method::post, rotate_keys, one_of(Scope::admin), Takes::json, rotate_data_keys},
     {Method::get, keys, one_of(Scope::admin), Takes::nothing, list_keys},
     {Method::post, keys, one_of(Scope::admin), Takes::json, create_key},
     {Method::del, key, one_of(Scope::admin), Takes::nothing, revoke_key},

@@ -1,6 +1,7 @@
 // Connection's requests: from bytes to the part of the server that answers.
 #include <openssl/crypto.h>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "api/connection_chunked.h"
@@ -248,6 +249,16 @@ void Connection::answer_readiness(Exchange& exchange) {
   const engine::StoreHealth health = loop_.services().engine.store.health();
   if (!health.writable || health.needs_restart) {
     return answer(exchange, problem(503, "not_ready", health.reason.empty() ? "The store takes no writes." : health.reason));
+  }
+  if (const std::int64_t behind_s = loop_.services().clock_behind_s.load(std::memory_order_relaxed); behind_s > 0) {
+    return answer(exchange,
+                  problem(503, "not_ready",
+                          fmt::format("The server's clock is {} s behind what it has been. Set it right, or, if it "
+                                      "is right now, remove the file CLOCK in the data directory.",
+                                      behind_s)));
+  }
+  if (const std::int64_t jumped_s = loop_.services().clock_jumped_s.load(std::memory_order_relaxed); jumped_s != 0) {
+    return answer(exchange, {.body = fmt::format(R"({{"status":"ready","clock_jumped_s":{}}})", jumped_s)});
   }
   answer(exchange, {.body = R"({"status":"ready"})"});
 }

@@ -192,6 +192,7 @@ void EventLoop::schedule_sweep() {
 }
 
 void EventLoop::sweep() {
+  turns_.fetch_add(1, std::memory_order_relaxed);
   tick_ms_ = steady_ms();
   const bool cut_all = draining_ && tick_ms_ >= drain_deadline_ms_;
   for (Connection *connection = first_connection_, *next = nullptr; connection != nullptr; connection = next) {

@@ -33,6 +33,8 @@ class EventLoop final : public engine::TicketSink {
   EventLoop& operator=(const EventLoop&) = delete;
 
   void start();
+  // Times that the loop came round to its sweep, four a second: stands still only when the loop hangs. Any thread.
+  std::uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
   // Any thread, after the last socket was handed over: idle connections are closed, the others when their answers are sent,
   // all of them after the drain timeout. The thread ends when nobody waits for anything.
   void drain();
@@ -98,6 +100,7 @@ class EventLoop final : public engine::TicketSink {
   Connection* first_connection_ = nullptr;
   std::size_t connection_count_ = 0;
   std::int64_t tick_ms_ = 0;
+  std::atomic<std::uint64_t> turns_{0};  // written by the loop alone; relaxed, since it only counts
   std::int64_t drain_deadline_ms_ = 0;
   bool draining_ = false;
   bool publish_posted_ = false;

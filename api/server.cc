@@ -105,6 +105,21 @@ std::vector<std::optional<std::int64_t>> Server::certificates_expire_at_s() cons
   return ends;
 }
 
+void Server::tell_clock(const Clock& clock) {
+  impl_->services.clock_behind_s.store(clock.behind_s, std::memory_order_relaxed);
+  impl_->services.clock_jumped_s.store(clock.jumped_s, std::memory_order_relaxed);
+}
+
+std::vector<std::uint64_t> Server::loop_turns() const {
+  std::vector<std::uint64_t> turns;
+  for (const auto& loop : impl_->loops) turns.push_back(loop->turns());
+  return turns;
+}
+
+std::size_t Server::connections() const {
+  return impl_->services.connections.load(std::memory_order_relaxed);
+}
+
 void Server::stop() {
   if (!impl_->running) return;
   impl_->running = false;

@@ -58,6 +58,16 @@ class Server {
   void look_at_certificates(bool at_once);
   // When each listener's certificate ends (seconds since 1970); nullopt: it speaks plain HTTP. Any thread.
   std::vector<std::optional<std::int64_t>> certificates_expire_at_s() const;
+  // For readiness. Any thread.
+  struct Clock {
+    std::int64_t behind_s = 0;  // how much earlier it is than it has been: not ready; 0: fit
+    std::int64_t jumped_s = 0;  // lately, forward or back; 0: it did not
+  };
+  void tell_clock(const Clock& clock);
+  // Of each event loop, how often it came round; see EventLoop::turns(). Any thread, between start() and stop().
+  std::vector<std::uint64_t> loop_turns() const;
+  // Open ones. Any thread.
+  std::size_t connections() const;
   // Accepts no more, finishes what is in flight (answers carry Connection: close), waits for commits, joins all threads.
   void stop();
 

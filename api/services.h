@@ -59,6 +59,9 @@ struct Services {
 
   // Set once, by stop(). Relaxed: it only changes what answers say; the order of stopping is kept by the loops' queues.
   std::atomic<bool> stopping{false};
+  // Server::Clock, by the main thread; relaxed, since answers about readiness are all that reads them.
+  std::atomic<std::int64_t> clock_behind_s{0};
+  std::atomic<std::int64_t> clock_jumped_s{0};
   // Written by the accepting loop and by every loop that closes one; relaxed, since it only counts.
   std::atomic<std::size_t> connections{0};
 };

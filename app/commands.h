@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,16 @@ int run_restore(const Config& config, const std::string& directory, std::uint32_
 int run_audit_verify(const Config& config, const std::string& head_file);
 int run_audit_head(const Config& config);
 int run_audit_export(const Config& config);
+
+struct KeysOptions {
+  std::string new_master_key_file;  // empty: a new data key
+  std::string url;                  // of a running server; empty: the data directory itself
+};
+int run_keys_rotate(const Config& config, const KeysOptions& options);
+int run_keys_show(const Config& config, const KeysOptions& options);
+
+// 0: all is well; 1: warnings; 2: something has to be mended. `configure` throws ConfigError, which is one of the findings.
+int run_doctor(const std::function<Config()>& configure, bool json);
 
 int run_key_create(const Config& config, const std::string& name, const std::vector<std::string>& scopes);
 int run_key_list(const Config& config);

@@ -20,6 +20,17 @@ Keys data_keys(const Reader& in, Config& config) {
   return {
       {"dir", [&](const auto& node) { store.data_dir = in.text("data.dir", node); }},
       {"master_key_file", [&](const auto& node) { store.master_key_file = in.text("data.master_key_file", node); }},
+      {"master_key_command",
+       [&](const auto& node) {
+         store.master_key_command = in.texts("data.master_key_command", node);
+         if (!store.master_key_command.empty() && store.master_key_command.front().empty()) {
+           in.fail(node, "data.master_key_command begins with the name of a program");
+         }
+       }},
+      {"reseal_rows_per_s_max",
+       [&](const auto& node) {
+         store.reseal_rows_per_s_max = in.number<std::uint32_t>("data.reseal_rows_per_s_max", node, 0, 10'000'000);
+       }},
       {"free_bytes_min",
        [&](const auto& node) { store.free_bytes_min = in.number<std::uint64_t>("data.free_bytes_min", node, 0, tib); }},
       {"memtable_bytes_max",
@@ -43,6 +54,13 @@ Keys data_keys(const Reader& in, Config& config) {
          store.fold_interval_ms = in.number<std::uint32_t>("data.fold_interval_ms", node, 100, 600'000);
        }},
   };
+}
+
+void read_data(const Reader& in, const toml::node& node, Config& config) {
+  in.table("data", node, data_keys(in, config));
+  if (!config.store.master_key_command.empty() && !config.store.master_key_file.empty()) {
+    in.fail(node, "data.master_key_file and data.master_key_command exclude each other");
+  }
 }
 
 Keys backup_keys(const Reader& in, Config& config) {
@@ -266,7 +284,7 @@ Config parse_config(std::string_view text, const std::string& name) {
   try {
     const toml::table document = toml::parse(text, name);
     in.table("", document,
-             {{"data", [&](const auto& node) { in.table("data", node, data_keys(in, config)); }},
+             {{"data", [&](const auto& node) { read_data(in, node, config); }},
               {"listener", [&](const auto& node) { read_listeners(in, node, config); }},
               {"backup", [&](const auto& node) { in.table("backup", node, backup_keys(in, config)); }},
               {"client_certificate", [&](const auto& node) { read_client_certificates(in, node, config); }},

@@ -26,6 +26,8 @@ struct Arguments {
   std::string backup_dir;
   std::uint32_t backup_id = 0;
   std::string audit_head_file;
+  app::KeysOptions keys_options;
+  bool as_json = false;
 };
 
 struct LogScope {
@@ -43,6 +45,12 @@ app::Config configure(const Arguments& arguments) {
     for (const std::string& address : arguments.listen) config.server.listeners.push_back(app::parse_listener(address));
   }
   return config;
+}
+
+// Whatever is wrong with the configuration is a finding, and no fault.
+int examine(const Arguments& arguments) {
+  const LogScope quiet("error");
+  return app::run_doctor([&] { return configure(arguments); }, arguments.as_json);
 }
 
 // A value that the command line itself can tell is wrong.
@@ -113,6 +121,28 @@ int run(int argc, char** argv) {
   take_data_dir(revoke, arguments);
   revoke->add_option("ID", arguments.key_id, "The key's id, as listed")->required();
 
+  CLI::App* const store_keys = program.add_subcommand("keys", "Show and rotate the keys that seal the secrets");
+  store_keys->require_subcommand(1);
+  const auto take_keys_options = [&](CLI::App* command) {
+    take_data_dir(command, arguments);
+    command
+        ->add_option("--url", arguments.keys_options.url,
+                     "Ask the running server there, with the API key in WATCHWORD_API_KEY")
+        ->excludes("--data-dir");
+  };
+  CLI::App* const keys_rotate = store_keys->add_subcommand("rotate", "Make a new data key and seal every secret anew");
+  take_keys_options(keys_rotate);
+  keys_rotate->add_option(
+      "--new-master-key", arguments.keys_options.new_master_key_file,
+      "Take the master key in this file instead (64 hexadecimal digits; with --url, a file on the server)");
+  CLI::App* const keys_show = store_keys->add_subcommand("show", "Show versions, ages and fingerprints as JSON");
+  take_keys_options(keys_show);
+
+  CLI::App* const doctor =
+      program.add_subcommand("doctor", "Check configuration, files, keys, clock, disk, certificates and limits");
+  take_data_dir(doctor, arguments);
+  doctor->add_flag("--json", arguments.as_json, "As one JSON object");
+
   CLI::App* const audit = program.add_subcommand("audit", "Check and read the audit trail, while no server runs");
   audit->require_subcommand(1);
   CLI::App* const audit_verify = audit->add_subcommand("verify", "Check every entry against the one before it");
@@ -125,6 +155,7 @@ int run(int argc, char** argv) {
 
   try {
     program.parse(argc, argv);
+    if (doctor->parsed()) return examine(arguments);
   } catch (const CLI::Success& asked) {
     return program.exit(asked);
   } catch (const CLI::ParseError& fault) {
@@ -142,6 +173,8 @@ int run(int argc, char** argv) {
   if (audit_verify->parsed()) return app::run_audit_verify(config, arguments.audit_head_file);
   if (audit_head->parsed()) return app::run_audit_head(config);
   if (audit_export->parsed()) return app::run_audit_export(config);
+  if (keys_rotate->parsed()) return app::run_keys_rotate(config, arguments.keys_options);
+  if (keys_show->parsed()) return app::run_keys_show(config, arguments.keys_options);
   if (create->parsed()) return app::run_key_create(config, arguments.key_name, arguments.key_scopes);
   if (list->parsed()) return app::run_key_list(config);
   return app::run_key_revoke(config, arguments.key_id);

@@ -1,5 +1,7 @@
 #include "engine/committer.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cassert>
 #include <chrono>
@@ -81,6 +83,7 @@ std::size_t Committer::waiting() {
 }
 
 std::size_t Committer::drain() {
+  counters_.rounds.fetch_add(1, std::memory_order_relaxed);
   group_cells_.clear();
   group_tickets_.clear();
   ticket_cells_.clear();
@@ -159,6 +162,7 @@ void Committer::commit_group() {
 }
 
 void Committer::run() {
+  pthread_setname_np(pthread_self(), "committer");
   for (;;) {
     if (drain() > 0) {
       commit_group();

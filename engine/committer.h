@@ -77,6 +77,8 @@ class GroupWatcher {
 };
 
 struct CommitCounters {
+  // Times that the rings were looked through: stands still only while advance() hangs, or asleep until the next kick().
+  std::atomic<std::uint64_t> rounds{0};
   std::atomic<std::uint64_t> groups{0};
   std::atomic<std::uint64_t> cells{0};
   std::atomic<std::uint64_t> changes{0};

@@ -20,6 +20,7 @@
 
 #include "engine/audit.h"
 #include "engine/audit_query.h"
+#include "engine/key_rotation.h"
 #include "engine/types.h"
 
 namespace watchword::engine {
@@ -90,7 +91,8 @@ struct Change {
   std::vector<CellKey> erase_cells;
   std::vector<std::pair<std::string, std::string>> put_documents;  // small named rows: API keys, policy
   std::vector<std::string> erase_documents;
-  std::vector<AuditEntry> audit;  // what the trail says about it
+  std::vector<std::pair<std::string, std::string>> put_keys;  // rows of sealed keys; the store's own, by rotate_keys()
+  std::vector<AuditEntry> audit;                              // what the trail says about it
 };
 
 enum class Outcome : std::uint8_t {
@@ -171,6 +173,16 @@ class Store {
   // Makes a backup where the configuration says, and verifies it. Blocks for as long as that takes; everything else goes on
   // meanwhile. Throws StoreError.
   virtual tl::expected<BackupReport, BackupRefusal> back_up() { return tl::unexpected(BackupRefusal::not_configured); }
+
+  // Makes a new data key and seals every secret anew under it, in the background; or takes a new master key. `commit` makes
+  // the change durable, with whatever it adds to it, through the one who calls advance(). Blocks; any thread but an event
+  // loop's. Throws StoreError.
+  virtual tl::expected<KeysReport, RotationFault> rotate_keys(const RotationRequest&,
+                                                              const std::function<Outcome(Change&)>& /*commit*/) {
+    return tl::unexpected(RotationFault{RotationRefusal::not_supported, "this store has no keys"});
+  }
+  // Cheap, any thread.
+  virtual KeysReport keys() const { return {}; }
 
   // Bulk import, offline only: as put_users of a change, without sync. finish_bulk() makes it durable. Throws StoreError.
   virtual void put_bulk(std::span<const UserRecord> users) = 0;

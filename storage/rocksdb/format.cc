@@ -152,6 +152,20 @@ engine::UserSummary summarise_row(std::string_view user, std::string_view row) {
   return summary;
 }
 
+std::optional<std::uint32_t> oldest_seal(std::string_view user, std::string_view row) {
+  Reader in(row);
+  std::size_t devices = 0;
+  read_head(in, user, devices);
+  std::optional<std::uint32_t> oldest;
+  for (std::size_t i = 0; i < devices; ++i) {
+    std::string_view sealed;
+    read_device(in, sealed);
+    const std::uint32_t version = sealing_version(sealed);
+    if (!oldest || version < *oldest) oldest = version;
+  }
+  return oldest;
+}
+
 std::string encode_cell_key(engine::CellKey key) {
   std::string out = encode_big_endian(key.user.value);
   for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(key.slot >> shift);

@@ -40,21 +40,29 @@ std::optional<std::string> get(const Database& database, rocksdb::ColumnFamilyHa
 
 }  // namespace
 
-RocksStore::RocksStore(std::unique_ptr<DirectoryLock> lock, Database database, KeyRing keys,
-                       const RocksStoreOptions& options)
+RocksStore::RocksStore(OpenedDatabase opened, const RocksStoreOptions& options)
     : options_(options),
-      lock_(std::move(lock)),
-      database_(std::move(database)),
-      keys_(std::move(keys)),
+      lock_(std::move(opened.lock)),
+      database_(std::move(opened.database)),
+      keys_(std::move(opened.keys)),
       audit_(*database_.db, database_.documents, database_.audit, database_.audit_index, keys_.audit_key()),
       fence_(read_fence(options.data_dir)) {
+  read_keys_report(opened.master_key_fingerprint);
+  report_.resealing = report_.data_keys.size() > 1;  // nobody else is there yet
   if (const auto number = get(database_, database_.documents, next_number_key)) next_number_ = decode_u64(*number);
   recover_journal();
   look_at_disk();
   folder_ = std::thread([this] { run_folds(); });
+  resealer_ = std::thread([this] { run_reseals(); });
 }
 
 RocksStore::~RocksStore() {
+  {
+    const std::lock_guard lock(reseal_mutex_);
+    reseal_stopping_ = true;
+  }
+  reseal_wake_.notify_all();
+  resealer_.join();
   {
     const std::lock_guard lock(fold_mutex_);
     stopping_ = true;
@@ -99,11 +107,15 @@ void RocksStore::advance(std::span<const engine::CellWrite> cells, std::span<con
 }
 
 bool RocksStore::write_group(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes) {
+  const std::lock_guard flight(flight_mutex_);
   begin_block(block_);
   const std::size_t nothing = block_.size();
   for (const engine::CellWrite& cell : cells) append_write(block_, cell);
   rocksdb::WriteBatch batch;
-  for (const engine::Change* change : changes) put_change(batch, *change);
+  if (!changes.empty()) {
+    const std::lock_guard lock(touched_mutex_);
+    for (const engine::Change* change : changes) put_change(batch, *change);
+  }
   if (block_.size() > nothing) batch.Put(database_.journal, encode_big_endian(next_block_), block_);
   rocksdb::WriteOptions durable;
   durable.sync = true;
@@ -122,6 +134,7 @@ void RocksStore::put_change(rocksdb::WriteBatch& batch, const engine::Change& ch
   put_users(batch, change.put_users);
   for (const auto& [user, number] : change.erase_users) {
     batch.Delete(database_.registrations[shard_of(user)], user);
+    if (watching_) touched_.insert(user);
     append_erase_user(block_, number);
   }
   for (const engine::CellWrite& cell : change.cells) append_write(block_, cell);
@@ -132,12 +145,14 @@ void RocksStore::put_change(rocksdb::WriteBatch& batch, const engine::Change& ch
   for (const std::string& name : change.erase_documents) {
     batch.Delete(database_.documents, std::string(document_prefix) + name);
   }
+  for (const auto& [name, row] : change.put_keys) batch.Put(database_.documents, name, row);
   for (const engine::AuditEntry& entry : change.audit) audit_.append(batch, entry);
 }
 
 void RocksStore::put_rows(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users) {
   for (const engine::UserRecord& user : users) {
     batch.Put(database_.registrations[shard_of(user.user)], user.user, encode_row(user, keys_));
+    if (watching_) touched_.insert(user.user);
   }
 }
 
@@ -266,8 +281,12 @@ void RocksStore::reserve_numbers() {
 
 void RocksStore::put_bulk(std::span<const engine::UserRecord> users) {
   reserve_numbers();
+  const std::lock_guard flight(flight_mutex_);
   rocksdb::WriteBatch batch;
-  put_rows(batch, users);
+  {
+    const std::lock_guard lock(touched_mutex_);
+    put_rows(batch, users);
+  }
   rocksdb::WriteOptions unlogged;
   unlogged.disableWAL = true;
   throw_unless_written(database_.db->Write(unlogged, &batch));

@@ -352,8 +352,8 @@ class Server:
     def _config_flags(self):
         return ["--config", str(self.config_file)] if self.config_file else []
 
-    def start(self):
-        """On a port that the kernel chooses and the log tells."""
+    def start(self, ready=True):
+        """On a port that the kernel chooses and the log tells. `ready` False: not waited for."""
         assert self.process is None
         own_listeners = self.config_file and "[[listener]]" in self.config_file.read_text()  # with port 0, the first one plain
         listen = [] if own_listeners else ["--listen", "127.0.0.1:0"]
@@ -365,7 +365,8 @@ class Server:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         try:
             self.port = eventually(lambda: self._port_told(before), START_S, "the port", every_s=0.002)
-            eventually(self._ready_or_gone, START_S, "readiness", every_s=0.002)
+            if ready:
+                eventually(self._ready_or_gone, START_S, "readiness", every_s=0.002)
         except AssertionError as error:
             self.kill9()
             raise AssertionError(f"{error}; log:\n{self.log()}") from None
