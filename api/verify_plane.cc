@@ -117,7 +117,7 @@ void append_item(std::string& out, const Question& question, AuditQueue* audit_q
 
 }  // namespace
 
-VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
+VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body) {
   Question& question = exchange.question;
   question.exchange = &exchange;
   question.loads = 0;
@@ -125,8 +125,20 @@ VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view b
     write_response(exchange.out, problem(*fault), exchange.form);
     return Progress::ready;
   }
-  ask(question, now);
-  return settle(exchange);
+  asked_.push_back(&exchange);
+  return Progress::waits;
+}
+
+void VerifyPlane::judge_asked(engine::UnixMillis now) {
+  asked_.swap(judged_);
+  items_.clear();
+  for (Exchange* const exchange : judged_) {
+    Question& question = exchange->question;
+    if (recovers(question)) continue;
+    items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
+  }
+  engine_.verifier.verify_batch(items_, now, producer_);
+  for (const engine::BatchItem& item : items_) take(static_cast<Question&>(*item.ticket), item.next);
 }
 
 VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
@@ -295,8 +307,9 @@ VerifyPlane::Progress VerifyPlane::committed(Question& question) {
 }
 
 void VerifyPlane::publish() noexcept {
+  if (!producer_.has_unpublished()) return;
   producer_.publish();
-  engine_.committer.kick();
+  engine_.committer.kick(producer_.take_urgent());
 }
 
 void VerifyPlane::render(Exchange& exchange) {
