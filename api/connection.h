@@ -12,32 +12,28 @@
 #include <string>
 #include <string_view>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-
 #include "api/access_keys.h"
 #include "api/exchange.h"
-#include "api/handler_memory.h"
 #include "api/request_parser.h"
 #include "api/routes.h"
+#include "api/tcp_socket.h"
 #include "api/tls_session.h"
 
 namespace watchword::api {
 
 class EventLoop;
-using Executor = boost::asio::io_context::executor_type;  // concrete: a type-erased one costs at every operation
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
-
 class Connection {
  public:
   // `gate`: the listener's TLS; null: plain HTTP.
-  Connection(EventLoop& loop, Socket socket, std::uint8_t planes, const TlsGate* gate);
+  Connection(EventLoop& loop, TcpSocket socket, std::uint8_t planes, const TlsGate* gate);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   void start();
+  // What the socket is ready for, as SocketEvents tells it. Acted upon in resume().
+  void note(bool readable, bool writable, bool ended);
+  void resume();
   // The exchange waited, and now its answer is there. work() is to be called after a round of these.
   void answered(Exchange& exchange);
   // Sends what is ready, takes what is buffered, reads on.
@@ -56,6 +52,7 @@ class Connection {
   Connection* previous = nullptr;
   Connection* next = nullptr;
   bool touched = false;
+  bool revisited = false;
 
  private:
   struct Chunked;
@@ -77,6 +74,7 @@ class Connection {
 
   // connection_requests.cc: requests
   std::size_t take(std::string_view input);
+  std::optional<RequestHead> head_of(std::string_view input, HeadFault& fault);
   bool take_chunked(std::string_view input, std::size_t& at);
   bool admit(const RequestHead& head, bool body_is_here);
   std::size_t body_limit(const RequestHead& head);
@@ -98,12 +96,16 @@ class Connection {
   static constexpr unsigned exchanges_max = 64;
 
   EventLoop& loop_;
-  Socket socket_;
+  TcpSocket socket_;
   const std::uint8_t planes_;
   std::unique_ptr<TlsSession> tls_;  // null: plain
   unsigned pins_ = 0;
+  // What it waits for; each holds a pin. And what the socket is known to be ready for, until a call finds that it is not.
   bool reading_ = false;
-  bool writing_ = false;      // blocked: waits until the socket takes more
+  bool writing_ = false;
+  bool input_ready_ = false;
+  bool output_ready_ = false;
+  bool peer_ended_ = false;   // behind what there is to read, there is an end to read
   bool input_ended_ = false;  // the client sends no more, but may still read
   bool closing_ = false;      // no request is taken any more; closes when the answers are sent
   bool lingering_ = false;    // all is sent; reads and drops, so that the client gets to read the answer
@@ -120,13 +122,14 @@ class Connection {
   unsigned exchange_count_ = 0;
   std::size_t first_sent_bytes_ = 0;
   const Exchange* exclusive_ = nullptr;  // nothing is taken before this one is answered
+  // The last head that came, and once it came again, what stands in it: a gateway's are all alike.
+  std::string familiar_;
+  std::optional<RequestHead> familiar_head_;  // views of familiar_
   // The credentials presented last, and what they were worth while the keys were of that generation.
   std::array<char, 128> presented_;
   std::size_t presented_bytes_ = 0;
   AccessKeys::Granted granted_{};
   std::uint64_t granted_generation_ = 0;
-  HandlerMemory read_memory_;
-  HandlerMemory write_memory_;
 };
 
 }  // namespace watchword::api

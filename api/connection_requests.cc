@@ -53,7 +53,7 @@ std::size_t Connection::take(std::string_view input) {
     starved_ = true;
     if (rest.size() < wanted_bytes_) break;
     HeadFault fault;
-    const std::optional<RequestHead> head = parse_head(rest, fault);
+    const std::optional<RequestHead> head = head_of(rest, fault);
     if (!head && fault.status == 0) {
       if (!head_begun_) since_ms_ = loop_.tick_ms();
       head_begun_ = true;
@@ -83,6 +83,25 @@ std::size_t Connection::take(std::string_view input) {
     dispatch(*head, rest.substr(head->bytes, head->content_length));
   }
   return at;
+}
+
+// The head that `input` begins with. It is compared in constant time with one that was good before, since it holds a key
+// that another client of the same proxy may have sent.
+std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault& fault) {
+  constexpr std::size_t familiar_bytes_max = 1024;
+  fault = {};
+  const std::size_t bytes = familiar_.size();
+  if (bytes > 0 && input.size() >= bytes && CRYPTO_memcmp(input.data(), familiar_.data(), bytes) == 0) {
+    if (!familiar_head_) familiar_head_ = parse_head(familiar_, fault);
+    return familiar_head_;
+  }
+  const std::optional<RequestHead> head = parse_head(input, fault);
+  if (head && head->bytes <= familiar_bytes_max) {
+    familiar_head_.reset();
+    OPENSSL_cleanse(familiar_.data(), familiar_.size());
+    familiar_.assign(head->block);
+  }
+  return head;
 }
 
 bool Connection::take_chunked(std::string_view input, std::size_t& at) {
@@ -238,8 +257,7 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
   loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, engine::wall_now())
-                                                : plane.verify(exchange, body, engine::wall_now()));
-  loop_.publish_soon();
+                                                : plane.verify(exchange, body));
 }
 
 void Connection::answer_readiness(Exchange& exchange) {
@@ -264,18 +282,11 @@ void Connection::answer_readiness(Exchange& exchange) {
 }
 
 engine::Origin Connection::origin_of(std::string actor, const RequestHead& head) const {
-  boost::system::error_code gone;
-  const auto peer = socket_.remote_endpoint(gone);
-  return {.actor = std::move(actor),
-          .address = gone ? std::string() : peer.address().to_string(),
-          .trace = std::string(head.trace)};
+  return {.actor = std::move(actor), .address = socket_.peer(), .trace = std::string(head.trace)};
 }
 
 BrowserSide Connection::browser_side(const RequestHead& head) const {
-  boost::system::error_code error;
-  const auto peer = socket_.remote_endpoint(error);
-  return {
-      .head = std::string(head.block), .peer = error ? std::string() : peer.address().to_string(), .tls = tls_ != nullptr};
+  return {.head = std::string(head.block), .peer = socket_.peer(), .tls = tls_ != nullptr};
 }
 
 void Connection::manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {

@@ -67,6 +67,7 @@ class EventLoop::AdminJob final : public LoopJob {
     connection.answered(exchange_);
     connection.work();
     connection.unpin();
+    loop_.end_round();
   }
 
   Exchange& exchange_;
@@ -87,9 +88,9 @@ class EventLoop::LoadJob final : public LoopJob {
     connection.pin();
     loop_.turn();
     loop_.proceed(exchange_, loop_.verify_plane_.loaded(exchange_, loads_, engine::wall_now()));
-    loop_.publish_soon();
     connection.work();
     connection.unpin();
+    loop_.end_round();
   }
 
   Exchange& exchange_;
@@ -110,6 +111,7 @@ class EventLoop::RecoveryJob final : public LoopJob {
     loop_.proceed(exchange, loop_.verify_plane_.recovered(check_));
     connection.work();
     connection.unpin();
+    loop_.end_round();
   }
 
   VerifyPlane::RecoveryCheck check_;
@@ -122,9 +124,11 @@ EventLoop::EventLoop(Services& services)
       metrics_(services.exposition != nullptr ? std::make_unique<LoopMetrics>() : nullptr),
       verify_plane_(services.engine, services.engine.committer.add_producer(this), &services.audit_queue, metrics_.get()),
       scratch_(scratch_bytes),
-      tick_ms_(steady_ms()) {}
+      tick_ms_(steady_ms()),
+      events_ready_(io_, events_.handle()) {}
 
 EventLoop::~EventLoop() {
+  events_ready_.release();  // the descriptor is SocketEvents'
   for (Exchange* const exchange : spare_exchanges_) delete exchange;
 }
 
@@ -142,8 +146,61 @@ void EventLoop::run() {
   pthread_setname_np(pthread_self(), "loop");
   const engine::RcuThread registered;
   schedule_sweep();
+  await_sockets();
   io_.run();
   verify_plane_.publish();
+}
+
+void EventLoop::await_sockets() {
+  if (draining_ && connection_count_ == 0) return;
+  events_ready_.async_wait(decltype(events_ready_)::wait_read, [this](const boost::system::error_code& error) {
+    if (error) return;  // drained
+    serve_sockets();
+  });
+}
+
+void EventLoop::serve_sockets() {
+  // Then the others have their turn, whom only Asio knows: jobs that end, timers, new connections.
+  constexpr unsigned rounds_max = 8;
+  serving_ = true;
+  bool served = true;
+  for (unsigned round = 0; served && round < rounds_max; ++round) {
+    const std::span<const epoll_event> events = events_.take();
+    for (const epoll_event& event : events) {
+      static_cast<Connection*>(event.data.ptr)
+          ->note(SocketEvents::readable(event), SocketEvents::writable(event), SocketEvents::ended(event));
+    }
+    served = !events.empty() || !revisited_.empty();
+    resume_revisited();
+    take_tickets();
+  }
+  serving_ = false;
+  if (!served) return await_sockets();
+  boost::asio::post(io_, [this] { serve_sockets(); });
+}
+
+void EventLoop::revisit(Connection& connection) {
+  if (connection.revisited) return;
+  connection.revisited = true;
+  connection.pin();
+  revisited_.push_back(&connection);
+  if (serving_) return;
+  serving_ = true;
+  boost::asio::post(io_, [this] {
+    serving_ = false;
+    resume_revisited();
+    end_round();
+  });
+}
+
+void EventLoop::resume_revisited() {
+  resuming_.swap(revisited_);
+  for (Connection* const connection : resuming_) {
+    connection->revisited = false;
+    connection->resume();
+    connection->unpin();
+  }
+  resuming_.clear();
 }
 
 void EventLoop::drain() {
@@ -161,10 +218,11 @@ void EventLoop::drain() {
 void EventLoop::end_if_drained() {
   if (!draining_ || connection_count_ > 0) return;
   sweep_timer_.cancel();
+  events_ready_.cancel();
   work_.reset();
 }
 
-void EventLoop::adopt(Socket socket, std::uint8_t planes, const TlsGate* gate) {
+void EventLoop::adopt(TcpSocket socket, std::uint8_t planes, const TlsGate* gate) {
   auto* const connection = new Connection(*this, std::move(socket), planes, gate);
   connection->next = first_connection_;
   if (first_connection_ != nullptr) first_connection_->previous = connection;
@@ -236,13 +294,18 @@ void EventLoop::recycle(Exchange& exchange) {
   }
 }
 
-void EventLoop::publish_soon() {
-  if (publish_posted_) return;
-  publish_posted_ = true;
-  boost::asio::post(io_, [this] {
-    publish_posted_ = false;
-    verify_plane_.publish();
-  });
+void EventLoop::end_round() {
+  do {
+    if (verify_plane_.holds_questions()) {
+      verify_plane_.judge(engine::wall_now(), [this](Exchange& exchange, VerifyPlane::Progress progress) {
+        touch(*exchange.connection);
+        proceed(exchange, progress);
+      });
+    }
+    verify_plane_.publish();  // before the answers are sent: the disk is slower
+    work_touched();
+  } while (verify_plane_.holds_questions());
+  verify_plane_.publish();
 }
 
 bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
@@ -291,7 +354,7 @@ void EventLoop::take_tickets() {
     touch(connection);
     proceed(exchange, verify_plane_.committed(question));
   }
-  work_touched();
+  end_round();
 }
 
 void EventLoop::touch(Connection& connection) {
@@ -302,12 +365,13 @@ void EventLoop::touch(Connection& connection) {
 }
 
 void EventLoop::work_touched() {
-  for (Connection* const connection : touched_) {
+  working_.swap(touched_);
+  for (Connection* const connection : working_) {
     connection->touched = false;
     connection->work();
     connection->unpin();
   }
-  touched_.clear();
+  working_.clear();
 }
 
 }  // namespace watchword::api

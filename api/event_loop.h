@@ -11,19 +11,21 @@
 #include <thread>
 #include <vector>
 
-#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "api/connection.h"
 #include "api/exchange.h"
 #include "api/loop_metrics.h"
 #include "api/services.h"
+#include "api/socket_events.h"
 #include "api/verify_plane.h"
 
 namespace watchword::api {
+
+using Executor = boost::asio::io_context::executor_type;  // concrete: a type-erased one costs at every operation
 
 class EventLoop final : public engine::TicketSink {
  public:
@@ -47,8 +49,13 @@ class EventLoop final : public engine::TicketSink {
   Services& services() { return services_; }
 
   // The rest: on this loop's thread.
-  void adopt(Socket socket, std::uint8_t planes, const TlsGate* gate);
+  void adopt(TcpSocket socket, std::uint8_t planes, const TlsGate* gate);
   void forget(Connection& connection);  // it is gone afterwards
+
+  // From now on the connection hears what the socket is ready for. False: there is no memory for it.
+  bool watch(int socket, Connection& connection) { return events_.add(socket, &connection); }
+  // connection.resume() is called soon, and not from within this call.
+  void revisit(Connection& connection);
 
   // Where every connection reads into; good until control returns to the loop.
   std::span<char> scratch() { return scratch_; }
@@ -61,8 +68,8 @@ class EventLoop final : public engine::TicketSink {
   VerifyPlane& verify_plane() { return verify_plane_; }
   // Null: nothing is counted.
   LoopMetrics* metrics() { return metrics_.get(); }
-  // Lets the committer see what this turn of the loop queued, once all of the turn's requests are handled.
-  void publish_soon();
+  // After whatever came: judges what was asked, hands it to the committer, sends what is ready.
+  void end_round();
   // Runs the managed request on a worker; the answer comes back to connection.answered(). False: overloaded.
   bool manage(Exchange& exchange, Route route, Request request);
   // What VerifyPlane asked for: users are loaded, tickets awaited, or the answer is there.
@@ -73,6 +80,10 @@ class EventLoop final : public engine::TicketSink {
   class LoadJob;
   class RecoveryJob;
   void run();
+  // What the sockets are ready for: all of it is read before any of it is judged, and judged before any of it is answered.
+  void await_sockets();
+  void serve_sockets();
+  void resume_revisited();
   void take_tickets();
   void sweep();
   void schedule_sweep();
@@ -103,7 +114,11 @@ class EventLoop final : public engine::TicketSink {
   std::atomic<std::uint64_t> turns_{0};  // written by the loop alone; relaxed, since it only counts
   std::int64_t drain_deadline_ms_ = 0;
   bool draining_ = false;
-  bool publish_posted_ = false;
+  SocketEvents events_;
+  boost::asio::posix::basic_stream_descriptor<Executor> events_ready_;
+  std::vector<Connection*> revisited_;
+  std::vector<Connection*> resuming_, working_;  // scratch
+  bool serving_ = false;                         // or about to: revisited connections need no other call
   std::thread thread_;
 };
 

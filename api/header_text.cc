@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <boost/algorithm/string/predicate.hpp>
-
 namespace watchword::api {
 
 std::string_view trimmed(std::string_view text) {
@@ -12,9 +10,14 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
 bool is_json(std::string_view content_type) {
   const std::size_t end = std::min(content_type.find_first_of("; \t"), content_type.size());
-  return content_type.empty() || boost::algorithm::iequals(content_type.substr(0, end), "application/json");
+  return content_type.empty() || equal_ignoring_case(content_type.substr(0, end), "application/json");
 }
 
 }  // namespace watchword::api

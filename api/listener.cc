@@ -11,6 +11,7 @@ namespace watchword::api {
 namespace {
 
 using boost::asio::ip::tcp;
+using Socket = boost::asio::basic_stream_socket<tcp, Executor>;
 
 constexpr int backlog = 4096;
 // After accept() failed, mostly for want of file descriptors: long enough not to spin, short enough not to be noticed.
@@ -46,15 +47,17 @@ Listener::Listener(const ListenerOptions& options, Services& services, const std
 
 void Listener::accept() {
   EventLoop& loop = *loops_[turn_++ % loops_.size()];
-  acceptor_.async_accept(loop.io().get_executor(), [this, &loop](const boost::system::error_code& error, Socket socket) {
+  acceptor_.async_accept([this, &loop](const boost::system::error_code& error, Socket socket) {
     if (error == boost::asio::error::operation_aborted || !acceptor_.is_open()) return;
     if (error) return back_off();
-    hand_over(std::move(socket), loop);
+    boost::system::error_code gone;
+    TcpSocket accepted(socket.release(gone));
+    if (!gone) hand_over(std::move(accepted), loop);
     accept();
   });
 }
 
-void Listener::hand_over(Socket socket, EventLoop& loop) {
+void Listener::hand_over(TcpSocket socket, EventLoop& loop) {
   if (services_.connections.fetch_add(1, std::memory_order_relaxed) >= services_.options.connections_max) {
     services_.connections.fetch_sub(1, std::memory_order_relaxed);
     services_.connections_refused.add();

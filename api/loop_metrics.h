@@ -2,7 +2,7 @@
 //
 // Stages of POST /v1/verify are laps of one clock, so that they add up to the whole: each is read off once, where it ends.
 //   parse        from the read that made the request whole to the question (head, key, JSON)
-//   engine       charge, compute, claim
+//   engine       charge, compute, claim, together with what else came in the same round of the loop
 //   commit_wait  from there until the group commit is known to this loop; only answers that wait for the disk
 //   write        from the decision until the answer's last byte is with the kernel
 //   total        all of it, and waiting for a user to be loaded

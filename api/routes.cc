@@ -1,7 +1,8 @@
 #include "api/routes.h"
 
 #include <algorithm>
-#include <boost/algorithm/string/predicate.hpp>
+
+#include "api/header_text.h"
 
 namespace watchword::api {
 namespace {
@@ -66,7 +67,7 @@ bool has_query(std::string_view target) {
 
 std::string_view bearer_key(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
-  if (!boost::algorithm::istarts_with(authorization, scheme)) return {};
+  if (!equal_ignoring_case(authorization.substr(0, scheme.size()), scheme)) return {};
   const std::size_t key = authorization.find_first_not_of(' ', scheme.size());
   return key == std::string_view::npos ? std::string_view() : authorization.substr(key);
 }

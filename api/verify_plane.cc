@@ -76,7 +76,7 @@ std::string length_detail(const engine::Verdict& verdict) {
 
 }  // namespace
 
-VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
+VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body) {
   Question& question = exchange.question;
   question.exchange = &exchange;
   question.loads = 0;
@@ -85,9 +85,29 @@ VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view b
     return Progress::ready;
   }
   exchange.verified = true;
-  if (metrics_ != nullptr) metrics_->end(LoopMetrics::Stage::parse);
-  ask(question, now);
-  return settle(exchange);
+  if (metrics_ != nullptr) {
+    metrics_->end(LoopMetrics::Stage::parse);
+    question.asked = metrics_->lap();
+  }
+  asked_.push_back(&exchange);
+  return Progress::waits;
+}
+
+void VerifyPlane::judge_asked(engine::UnixMillis now) {
+  asked_.swap(judged_);
+  items_.clear();
+  for (Exchange* const exchange : judged_) {
+    Question& question = exchange->question;
+    if (recovers(question)) continue;
+    items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
+  }
+  engine_.verifier.verify_batch(items_, now, producer_);
+  if (metrics_ != nullptr) metrics_->turn();
+  for (const engine::BatchItem& item : items_) {
+    Question& question = static_cast<Question&>(*item.ticket);
+    take(question, item.next);
+    judged(question);
+  }
 }
 
 VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
@@ -134,8 +154,17 @@ bool VerifyPlane::recovers(Question& question) {
 void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
   if (recovers(question)) return;
   take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict));
+  if (metrics_ != nullptr) {
+    question.asked = metrics_->lap();
+    metrics_->turn();
+  }
+  judged(question);
+}
+
+// A question that came alone was judged just now, with the lap clock turned.
+void VerifyPlane::judged(Question& question) {
   if (metrics_ == nullptr || !question.exchange->verified) return;
-  metrics_->end(LoopMetrics::Stage::engine);
+  metrics_->observe(LoopMetrics::Stage::engine, question.asked, metrics_->lap());
   question.asked = metrics_->lap();
 }
 
@@ -263,8 +292,9 @@ VerifyPlane::Progress VerifyPlane::committed(Question& question) {
 }
 
 void VerifyPlane::publish() noexcept {
+  if (!producer_.has_unpublished()) return;
   producer_.publish();
-  engine_.committer.kick();
+  engine_.committer.kick(producer_.take_urgent());
 }
 
 void VerifyPlane::render(Exchange& exchange) {

@@ -29,7 +29,17 @@ class VerifyPlane {
     Loaded result = Loaded::store_fault;
   };
 
-  Progress verify(Exchange& exchange, std::string_view body, engine::UnixMillis now);
+  // Reads the body; the question is judged with the others of its round, by judge(). ready: the body is at fault.
+  Progress verify(Exchange& exchange, std::string_view body);
+  // The questions that verify() took, all together, so that memory is fetched ahead for each. `settled(exchange, progress)`
+  // hears of each one.
+  template <class Settled>
+  void judge(engine::UnixMillis now, Settled settled) {
+    judge_asked(now);
+    for (Exchange* const exchange : judged_) settled(*exchange, settle(*exchange));
+    judged_.clear();
+  }
+  bool holds_questions() const { return !asked_.empty(); }
   Progress verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now);
   // The questions whose users a worker shall load. Theirs until loaded() has the results back.
   std::vector<Load> wanted(Exchange& exchange) const;
@@ -55,6 +65,8 @@ class VerifyPlane {
   void publish() noexcept;
 
  private:
+  void judge_asked(engine::UnixMillis now);
+  void judged(Question& question);
   bool recovers(Question& question);
   void tell_of_lock(const Question& question);
   void append_item(std::string& out, const Question& question);
@@ -73,6 +85,8 @@ class VerifyPlane {
   // Scratch.
   std::string body_;
   std::vector<engine::BatchItem> items_;
+  std::vector<Exchange*> asked_;  // whose questions are to be judged
+  std::vector<Exchange*> judged_;
 };
 
 // On a worker thread. Brings each load's user into memory.

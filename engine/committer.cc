@@ -23,6 +23,7 @@ bool Producer::has_room(std::size_t count) noexcept {
 void Producer::push(const CellWrite& write, Ticket* ticket) noexcept {
   entries_[pending_tail_ % capacity] = {write, ticket};
   ++pending_tail_;
+  urgent_ |= ticket != nullptr;
 }
 
 Committer::Committer(Store& store) : store_(store) {
@@ -39,13 +40,19 @@ Producer& Committer::add_producer(TicketSink* sink) {
   return *producers_.back();
 }
 
-// The committer says that it sleeps before it looks a last time at what was pushed; a producer publishes before it looks
-// whether the committer sleeps. With both fences one of the two sees the other.
-void Committer::kick() noexcept {
+// The committer says that it rests before it looks a last time at what was pushed; a producer publishes before it looks
+// whether the committer rests. With both fences one of the two sees the other. Whoever ends a rest wakes, nobody else.
+void Committer::kick(bool urgent) noexcept {
+  if (urgent) urgent_.store(true, std::memory_order_release);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!asleep_.load(std::memory_order_relaxed)) return;
-  wake_.fetch_add(1, std::memory_order_release);
-  wake_.notify_one();
+  Rest rest = rest_.load(std::memory_order_relaxed);
+  if (rest == Rest::none || (rest == Rest::lingering && !urgent)) return;
+  if (!rest_.compare_exchange_strong(rest, Rest::none, std::memory_order_relaxed)) return;
+  {
+    const std::lock_guard lock(woken_mutex_);
+    woken_ = true;
+  }
+  woken_changed_.notify_one();
 }
 
 Outcome Committer::commit(const Change& change) {
@@ -66,8 +73,7 @@ void Committer::stop() {
     const std::lock_guard lock(changes_mutex_);
     stopping_.store(true, std::memory_order_release);
   }
-  wake_.fetch_add(1, std::memory_order_release);
-  wake_.notify_one();
+  kick();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -109,6 +115,8 @@ std::size_t Committer::drain() {
     const std::lock_guard lock(changes_mutex_);
     group_changes_.swap(changes_);
   }
+  // A group that is full has left somebody behind, who may wait.
+  if (group_cells_.size() >= cells_per_group_max) urgent_.store(true, std::memory_order_relaxed);
   for (const Waiting* waiting : group_changes_) group_change_pointers_.push_back(waiting->change);
   return group_cells_.size() + group_changes_.size();
 }
@@ -161,9 +169,46 @@ void Committer::commit_group() {
   changes_done_.notify_all();
 }
 
+bool Committer::queued() {
+  {
+    const std::lock_guard lock(producers_mutex_);
+    for (const auto& producer : producers_) {
+      if (producer->tail_.load(std::memory_order_acquire) != producer->head_.load(std::memory_order_relaxed)) return true;
+    }
+  }
+  const std::lock_guard lock(changes_mutex_);
+  return !changes_.empty();
+}
+
+void Committer::await_wake() {
+  std::unique_lock lock(woken_mutex_);
+  woken_changed_.wait(lock, [this] { return woken_; });
+  woken_ = false;
+}
+
+// The committer's own doing. Where somebody else was quicker, he says so, or is about to.
+void Committer::end_rest() {
+  if (rest_.exchange(Rest::none, std::memory_order_relaxed) == Rest::none) await_wake();
+}
+
+// Nobody waits for what is queued, as far as is known: a while for more to come.
+void Committer::wait_for_company() {
+  rest_.store(Rest::lingering, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!urgent_.load(std::memory_order_relaxed) && !stopping_.load(std::memory_order_relaxed)) {
+    std::unique_lock lock(woken_mutex_);
+    woken_changed_.wait_for(lock, linger, [this] { return woken_; });
+  }
+  end_rest();
+  urgent_.store(false, std::memory_order_relaxed);
+  // What was published by who ended the rest, or found it ended, is seen by the drain that follows.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
 void Committer::run() {
   pthread_setname_np(pthread_self(), "committer");
   for (;;) {
+    if (!urgent_.exchange(false, std::memory_order_acquire) && queued()) wait_for_company();
     if (drain() > 0) {
       commit_group();
       continue;
@@ -173,16 +218,13 @@ void Committer::run() {
       commit_group();
       continue;
     }
-    const std::uint32_t seen = wake_.load(std::memory_order_acquire);
-    asleep_.store(true, std::memory_order_relaxed);
+    rest_.store(Rest::asleep, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (drain() > 0) {
-      asleep_.store(false, std::memory_order_relaxed);
-      commit_group();
-      continue;
+    if (!queued() && !stopping_.load(std::memory_order_acquire)) {
+      await_wake();
+    } else {
+      end_rest();
     }
-    if (!stopping_.load(std::memory_order_acquire)) wake_.wait(seen, std::memory_order_acquire);
-    asleep_.store(false, std::memory_order_relaxed);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/store.h"
@@ -42,6 +43,9 @@ class Producer {
   // Queues a cell; not seen by the committer before publish(). has_room() must have said yes.
   void push(const CellWrite& write, Ticket* ticket) noexcept;
   void publish() noexcept { tail_.store(pending_tail_, std::memory_order_release); }
+  bool has_unpublished() const noexcept { return pending_tail_ != tail_.load(std::memory_order_relaxed); }
+  // Whether a ticket was pushed since this was asked last: somebody waits.
+  bool take_urgent() noexcept { return std::exchange(urgent_, false); }
 
  private:
   friend class Committer;
@@ -54,6 +58,7 @@ class Producer {
   // Producer's side: only the producer writes these.
   alignas(64) std::uint64_t pending_tail_ = 0;
   std::uint64_t head_seen_ = 0;
+  bool urgent_ = false;
   std::atomic<std::uint64_t> tail_{0};
   // Consumer's side.
   alignas(64) std::atomic<std::uint64_t> head_{0};
@@ -97,8 +102,10 @@ class Committer {
   // cells carry no tickets.
   Producer& add_producer(TicketSink* sink);
 
-  // Wakes the committer if it sleeps; a system call only then. Call once after a batch of verifications.
-  void kick() noexcept;
+  // Wakes the committer if it sleeps; a system call only then. Call once after a batch of verifications. `urgent`: somebody
+  // waits for what was published. The rest may lie for `linger` in company of more, since every group costs a sync.
+  void kick(bool urgent = true) noexcept;
+  static constexpr std::chrono::milliseconds linger{2};
 
   // Blocks until the change is durable or failed; any thread but an event loop's.
   Outcome commit(const Change& change);
@@ -115,7 +122,12 @@ class Committer {
  private:
   struct Waiting;
   static constexpr std::size_t cells_per_group_max = 1 << 15;
+  enum class Rest : std::uint8_t { none, lingering, asleep };
   void run();
+  void wait_for_company();
+  bool queued();
+  void end_rest();
+  void await_wake();
   std::size_t drain();
   void commit_group();
 
@@ -125,8 +137,11 @@ class Committer {
   std::mutex changes_mutex_;
   std::condition_variable changes_done_;
   std::vector<Waiting*> changes_;
-  std::atomic<std::uint32_t> wake_{0};
-  std::atomic<bool> asleep_{false};
+  std::atomic<Rest> rest_{Rest::none};
+  std::mutex woken_mutex_;
+  std::condition_variable woken_changed_;
+  bool woken_ = false;  // under woken_mutex_: whoever ended the rest says so here, once
+  std::atomic<bool> urgent_{false};
   std::atomic<bool> stopping_{false};
   CommitCounters counters_;
   std::atomic<GroupWatcher*> watcher_{nullptr};
