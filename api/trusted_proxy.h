@@ -5,21 +5,12 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/ip/address.hpp>
-
 #include "api/message.h"
+#include "api/network.h"
 #include "api/portal_options.h"
 #include "engine/types.h"
 
 namespace watchword::api {
-
-// "10.0.0.0/8", "::1": a network, or one address.
-struct Network {
-  boost::asio::ip::address base;
-  unsigned prefix_bits = 0;
-  static std::optional<Network> parse(std::string_view text);
-  bool contains(const boost::asio::ip::address& address) const;
-};
 
 class TrustedProxy {
  public:

@@ -61,13 +61,14 @@ void log_health(const engine::StoreHealth& health) {
 
 // Until SIGTERM or SIGINT; meanwhile tells when the store's health changes, and takes new certificates: those that changed,
 // and on SIGHUP all.
-int wait_for_signal(const sigset_t& signals, const engine::Store& store, api::Server& server) {
+int wait_for_signal(const sigset_t& signals, const engine::Store& store, api::Server& server, api::AccessKeys& keys) {
   bool writable = true;
   for (;;) {
     const timespec interval{0, std::chrono::nanoseconds(health_interval).count()};
     const int signal = sigtimedwait(&signals, nullptr, &interval);
     if (signal == SIGTERM || signal == SIGINT) return signal;
     server.look_at_certificates(signal == SIGHUP);
+    keys.look_after(engine::wall_now(), false);
     const engine::StoreHealth health = store.health();
     if (health.writable != writable) log_health(health);
     writable = health.writable;
@@ -106,13 +107,14 @@ int run_serve(const Config& config) {
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log(Level::info, "ready", {{"after_ms", static_cast<std::int64_t>(ready_ms)}});
 
-    const int signal = wait_for_signal(signals, *store, server);
+    const int signal = wait_for_signal(signals, *store, server, keys);
     log(Level::info, "stop", {{"signal", std::int64_t{signal}}});
     // Who asks twice does not want to wait.
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
     std::signal(SIGTERM, [](int) { std::_Exit(1); });
     std::signal(SIGINT, [](int) { std::_Exit(1); });
     server.stop();
+    keys.look_after(engine::wall_now(), true);
   }
   engine.committer.stop();
   const bool clean = store->writable();
