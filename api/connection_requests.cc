@@ -261,8 +261,22 @@ engine::Origin Connection::origin_of(std::string actor, const RequestHead& head)
           .trace = std::string(head.trace)};
 }
 
-BrowserSide Connection::browser_side(const RequestHead& head) const {
-  return {.head = std::string(head.block), .peer = peer().to_string(), .tls = tls_ != nullptr};
+const CertifiedClient* Connection::certified_client() {
+  return tls_ ? tls_->client() : nullptr;
+}
+
+BrowserSide Connection::browser_side(const RequestHead& head) {
+  const CertifiedClient* const client = certified_client();
+  return {.head = std::string(head.block),
+          .peer = peer().to_string(),
+          .certificate = client != nullptr ? client->name : std::string(),
+          .tls = tls_ != nullptr};
+}
+
+// The API key, or the certificate that stood for one.
+std::string Connection::caller_name(const Exchange& exchange, const RequestHead& head) {
+  const CertifiedClient* const client = head.authorization.empty() ? certified_client() : nullptr;
+  return client != nullptr ? "certificate:" + client->name : "key:" + engine::DeviceId{exchange.caller.id}.text();
 }
 
 void Connection::manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
@@ -277,7 +291,7 @@ void Connection::manage(Exchange& exchange, Route route, const RequestHead& head
                                    .if_match = std::string(head.if_match),
                                    .body = std::string(body),
                                    .caller = exchange.caller,
-                                   .origin = origin_of("key:" + engine::DeviceId{exchange.caller.id}.text(), head),
+                                   .origin = origin_of(caller_name(exchange, head), head),
                                    .browser = route == Route::portal ? browser_side(head) : BrowserSide{}});
   if (!taken) answer(exchange, overloaded());
 }
@@ -285,8 +299,8 @@ void Connection::manage(Exchange& exchange, Route route, const RequestHead& head
 tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(std::string_view authorization,
                                                                                engine::UnixMillis now) {
   if (authorization.empty()) {
-    const CertifiedClient* const client = tls_ ? tls_->client() : nullptr;
-    if (client == nullptr) return tl::unexpected(AccessKeys::Denied{});
+    const CertifiedClient* const client = certified_client();
+    if (client == nullptr || client->granted.scopes == 0) return tl::unexpected(AccessKeys::Denied{});
     return client->granted;
   }
   AccessKeys& keys = loop_.services().keys;

@@ -76,6 +76,7 @@ Response enter_portal(const PortalCall& call, const OidcClient::Person& person) 
 
 Response enter_console(const PortalCall& call, const OidcClient::Person& person) {
   Session session{.kind = SessionKind::console, .entry = Entry::oidc, .owner = person.user, .name = person.user};
+  session.absolute_s = call.options().oidc.console_session_s;
   for (const auto& [group, scopes] : call.options().oidc.console_groups) {
     const bool member = std::find(person.groups.begin(), person.groups.end(), group) != person.groups.end();
     if (member) session.scopes = static_cast<Scopes>(session.scopes | scopes);
