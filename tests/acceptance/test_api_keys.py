@@ -184,8 +184,9 @@ def test_a_key_ends_on_its_day_on_open_connections_too(timed):
         assert_problem(kept.request("GET", "/v1/policy"), 401)
         assert_problem(kept.request("POST", "/v1/verify", {"user": "a", "code": "123456"}), 401)
     assert listed(timed, made)["expired"] is True
-    refused = timed.expect(200, "GET", "/v1/audit?action=request.refused")["entries"]
-    assert any(entry["actor"] == "key:" + made["id"] for entry in refused), "whose key knocked is told"
+    refused = "/v1/audit?action=request.refused"
+    eventually(lambda: any(entry["actor"] == "key:" + made["id"] for entry in timed.expect(200, "GET", refused)["entries"]), 10,
+               "whose key knocked")
     assert_problem(timed.call("POST", f"/v1/api-keys/{made['id']}/rotate"), 409, "expires_at")
     new = rotate(timed, made, {"expires_at": utc(timed.now() + 1000)})
     assert status(timed, new["key"]) == 200 and listed(timed, made)["expired"] is False
@@ -233,7 +234,9 @@ def test_a_key_is_taken_from_its_addresses_alone(shared):
     # No header talks a client's address away.
     for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
         assert_problem(shared.call("GET", "/v1/policy", key=elsewhere["key"], headers={header: "10.0.0.1"}), 403)
-    assert_problem(shared.call("POST", "/console/api/session", {"api_key": elsewhere["key"]}, headers={"Authorization": ""}), 403, "api_key")
+    with Connection(shared.port) as browser:
+        assert_problem(browser.request("POST", "/console/api/session", {"api_key": elsewhere["key"]}), 403, "api_key")
+        assert browser.request("POST", "/console/api/session", {"api_key": here["key"]}).status == 201
     assert listed(shared, elsewhere)["last_used_at"] is None
 
 
@@ -254,8 +257,7 @@ def test_a_key_is_held_to_its_rate_and_told_when_to_come_again(shared):
         assert connection.request("GET", "/v1/policy").status == 200
 
 
-def test_a_rate_holds_across_connections_and_charges_nobody(shared):
-    phone = shared.register("rate")
+def test_a_rate_holds_across_connections(shared):
     made = make(shared, "verify", requests_per_second=20)
 
     def guess(i):
@@ -267,7 +269,6 @@ def test_a_rate_holds_across_connections_and_charges_nobody(shared):
     counts = in_parallel(8, guess)
     allowed = 20 + 20 * (time.monotonic() - begun) + 1
     assert sum(good for good, _ in counts) <= allowed and sum(refused for _, refused in counts) > 0
-    assert shared.user(phone.user)["locked"] is False if "locked" in shared.user(phone.user) else True
 
 
 # --------------------------------------------------------------------------------------------------------------- last use

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import ssl
 import subprocess
 import threading
@@ -30,10 +31,10 @@ def openssl(*arguments, stdin=None):
 
 
 class Key:
-    def __init__(self, directory, kid):
+    def __init__(self, directory, kid, bits=2048):
         self.kid = kid
         self.file = directory / f"{kid}.pem"
-        openssl("genrsa", "-out", self.file, "2048")
+        openssl("genrsa", "-out", self.file, bits)
 
     def jwk(self):
         modulus = openssl("rsa", "-in", self.file, "-noout", "-modulus").decode().strip().partition("=")[2]
@@ -42,7 +43,31 @@ class Key:
     def sign(self, claims, **header):
         head = {"alg": "RS256", "kid": self.kid, **header}
         text = base64url(json.dumps(head).encode()) + "." + base64url(json.dumps(claims).encode())
-        return text + "." + base64url(openssl("dgst", "-sha256", "-sign", self.file, stdin=text.encode()))
+        return text + "." + base64url(self.signature(text.encode(), head["alg"]))
+
+    def signature(self, text, algorithm):
+        pss = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest") if algorithm == "PS256" else ()
+        return openssl("dgst", "-sha256", "-sign", self.file, *pss, stdin=text)
+
+
+class EcKey(Key):
+    def __init__(self, directory, kid):
+        self.kid = kid
+        self.file = directory / f"{kid}.pem"
+        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.file)
+
+    def jwk(self):
+        point = openssl("ec", "-in", self.file, "-pubout", "-outform", "DER")[-64:]
+        return {"kty": "EC", "kid": self.kid, "crv": "P-256", "x": base64url(point[:32]), "y": base64url(point[32:])}
+
+    def signature(self, text, algorithm):
+        der = openssl("dgst", "-sha256", "-sign", self.file, stdin=text)
+        at, parts = 2, []
+        for _ in range(2):
+            length = der[at + 1]
+            parts.append(int.from_bytes(der[at + 2 : at + 2 + length], "big").to_bytes(32, "big"))
+            at += 2 + length
+        return b"".join(parts)
 
 
 class Provider:
@@ -295,12 +320,53 @@ def test_a_token_that_lies_opens_nothing(portal, provider, lie):
     provider.twist = None
 
 
+@pytest.mark.parametrize("algorithm, make, entered", [
+    ("PS256", lambda folder: Key(folder, "pss"), True),
+    ("ES256", lambda folder: EcKey(folder, "curve"), True),
+    ("ES384", lambda folder: EcKey(folder, "wrong curve"), False),
+    ("RS256", lambda folder: EcKey(folder, "wrong family"), False),
+    ("RS256", lambda folder: Key(folder, "short", 1024), False),
+])
+def test_signatures_of_strong_algorithms_with_their_own_keys_count(make_server, provider, tmp_path, algorithm, make, entered):
+    server = own(make_server, provider, with_secret(tmp_path)).start()
+    key = make(tmp_path)
+    provider.published = [provider.other, key]
+    provider.twist = lambda claims, _: key.sign(claims, alg=algorithm)
+    _, (_, location, _) = sign_in(server, provider)
+    assert location == ("/portal/" if entered else "/portal/#error=sign_in_invalid")
+
+
+@pytest.mark.parametrize("says", [{"use": "enc"}, {"alg": "RS512"}, {"key_ops": ["sign"]}, {"key_ops": "verify"}])
+def test_a_key_that_is_for_something_else_does_not_count(make_server, provider, tmp_path, says):
+    server = own(make_server, provider, with_secret(tmp_path)).start()
+    plain = provider.key.jwk
+
+    class Other:
+        @staticmethod
+        def jwk():
+            return {**plain(), **says}
+
+    provider.published = [Other]
+    assert sign_in(server, provider)[1][1] == "/portal/#error=sign_in_invalid"
+
+
 def test_the_way_back_is_for_the_browser_that_went(portal, provider):
     went = Visit(portal)
     back = provider.authorize(went.log_in())
     other = Visit(portal)
     assert other.come_back(back)[1] == "/portal/#error=sign_in_expired"  # no cookie: somebody sent the link
-    assert went.come_back(back)[1] == "/portal/#error=sign_in_expired", "and it is used up"
+    assert went.come_back(back)[1] == "/portal/", "which harms nobody"
+    assert went.come_back(back)[1] == "/portal/#error=sign_in_expired", "and now it is used up"
+    kept = Visit(portal)
+    back = provider.authorize(kept.log_in())
+    cookie = dict(kept.cookies)
+    assert kept.come_back(back)[1] == "/portal/"
+    kept.cookies = cookie  # a browser that kept what it was told to forget: the provider gives nothing for a code twice
+    assert kept.come_back(back)[1] == "/portal/#error=sign_in_denied"
+    name = next(iter(cookie))
+    for changed in (cookie[name][:-4] + "AAAA", cookie[name][4:], "", "x" * 4000):
+        kept.cookies = {name: changed}
+        assert kept.come_back(back)[1] == "/portal/#error=sign_in_expired"
     assert Visit(portal).come_back({"code": "x", "state": "y"})[1] == "/portal/#error=sign_in_expired"
     visit, _ = sign_in(portal, provider)
     back = provider.authorize(visit.log_in())
@@ -420,7 +486,7 @@ def test_a_provider_that_is_another_or_speaks_in_the_clear_is_not_believed(make_
 def test_settings_that_make_no_sense_stop_the_start(tmp_path, settings):
     (tmp_path / "w.toml").write_text(f"[portal.oidc]\n{settings}\n")
     done = run("serve", "--config", tmp_path / "w.toml", "--data-dir", tmp_path / "none")
-    assert done.returncode == 1 and "portal.oidc" in done.stderr, done.stderr
+    assert done.returncode == 1 and re.search(r"w\.toml:\d+: ", done.stderr), done.stderr
 
 
 def test_new_keys_of_the_provider_are_read(portal, provider):
