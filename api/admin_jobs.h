@@ -72,6 +72,7 @@ Response list_audit(const AdminCall& call);
 // admin_keys.cc
 Response list_keys(const AdminCall& call);
 Response create_key(const AdminCall& call);
+Response rotate_key(const AdminCall& call);
 Response revoke_key(const AdminCall& call);
 
 // admin_key_rotation.cc

@@ -49,6 +49,7 @@ constexpr std::string_view rotate_keys = "/v1/keys/rotate";
 constexpr std::string_view policy = "/v1/policy";
 constexpr std::string_view keys = "/v1/api-keys";
 constexpr std::string_view key = "/v1/api-keys/{key}";
+constexpr std::string_view rotate = "/v1/api-keys/{key}/rotate";
 constexpr std::string_view backups = "/v1/backups";
 constexpr std::string_view audit = "/v1/audit";
 
@@ -75,6 +76,7 @@ constexpr auto routes = std::to_array<Route>({
     {Method::post, rotate_keys, one_of(Scope::admin), Takes::json, rotate_data_keys},
     {Method::get, keys, one_of(Scope::admin), Takes::nothing, list_keys},
     {Method::post, keys, one_of(Scope::admin), Takes::json, create_key},
+    {Method::post, rotate, one_of(Scope::admin), Takes::json, rotate_key},
     {Method::del, key, one_of(Scope::admin), Takes::nothing, revoke_key},
     {Method::post, backups, one_of(Scope::admin), Takes::nothing, make_backup},
     {Method::get, audit, one_of(Scope::audit), Takes::query, list_audit},
@@ -97,7 +99,7 @@ Response forbidden(Scopes wanted) {
 // What stands in the path's braces, parsed. A problem where it is nobody's name.
 std::optional<Response> fill(AdminCall& call, std::string_view pattern, const std::vector<std::string>& captured) {
   if (captured.empty()) return std::nullopt;
-  if (pattern == key) {
+  if (pattern == key || pattern == rotate) {
     call.key = captured[0];
     return std::nullopt;
   }

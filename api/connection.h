@@ -80,12 +80,16 @@ class Connection {
   std::size_t body_limit(const RequestHead& head);
   void dispatch(const RequestHead& head, std::string_view body);
   engine::Origin origin_of(std::string actor, const RequestHead& head) const;
-  void note_refusal(const RequestHead& head);
-  void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
+  boost::asio::ip::address peer() const;
+  void note_refusal(const RequestHead& head, const AccessKeys::Denied& denied);
+  void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body,
+                     engine::UnixMillis now);
   void answer_readiness(Exchange& exchange);
   void manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
-  BrowserSide browser_side(const RequestHead& head) const;
-  std::optional<AccessKeys::Granted> authenticate(std::string_view authorization);
+  BrowserSide browser_side(const RequestHead& head);
+  const CertifiedClient* certified_client();
+  std::string caller_name(const Exchange& exchange, const RequestHead& head);
+  tl::expected<AccessKeys::Granted, AccessKeys::Denied> authenticate(std::string_view authorization, engine::UnixMillis now);
   Exchange& begin_exchange(AnswerForm form);
   AnswerForm form_of(const RequestHead& head) const;
   void answer(Exchange& exchange, const Response& response);

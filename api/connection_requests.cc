@@ -18,7 +18,15 @@ Response body_too_large(std::size_t limit) {
                  batch ? "The body of a batch may have 8 MiB." : "The body of a request may have 64 KiB.");
 }
 
-Response no_key() {
+Response not_granted(const AccessKeys::Denied& denied) {
+  switch (denied.reason) {
+    case AccessKeys::Denied::Reason::expired:
+      return problem(401, "key_expired", "This API key has expired, or was replaced by a new one.");
+    case AccessKeys::Denied::Reason::wrong_address:
+      return problem(403, "address_not_allowed", "This API key may not be used from this address.");
+    case AccessKeys::Denied::Reason::unknown:
+      break;
+  }
   return problem(401, "unauthorized", "This needs a valid API key: Authorization: Bearer KEY.");
 }
 
@@ -130,7 +138,7 @@ bool Connection::take_chunked(std::string_view input, std::size_t& at) {
 // Whether the body may come. Who presents no key may send no large one.
 std::size_t Connection::body_limit(const RequestHead& head) {
   if (route_of(head.target, planes_) != Route::batch) return body_bytes_max;
-  const std::optional<AccessKeys::Granted> granted = authenticate(head.authorization);
+  const auto granted = authenticate(head.authorization, engine::wall_now());
   return granted && allows(granted->scopes, Scope::verify) ? batch_body_bytes_max : body_bytes_max;
 }
 
@@ -139,8 +147,9 @@ bool Connection::admit(const RequestHead& head, bool body_is_here) {
   const std::size_t limit = body_limit(head);
   const bool large = head.content_length > limit;
   if (large || must_ask) {
-    if (needs_key(route_of(head.target, planes_)) && !authenticate(head.authorization)) {
-      refuse(no_key());
+    const auto granted = authenticate(head.authorization, engine::wall_now());
+    if (!granted && needs_key(route_of(head.target, planes_))) {
+      refuse(not_granted(granted.error()));
       return false;
     }
   }
@@ -191,6 +200,7 @@ void Connection::refuse(const Response& response) {
 }
 
 void Connection::dispatch(const RequestHead& head, std::string_view body) {
+  const engine::UnixMillis now = engine::wall_now();
   Exchange& exchange = begin_exchange(form_of(head));
   if (exchange.form.close) closing_ = true;
   const Route route = route_of(head.target, planes_);
@@ -198,18 +208,19 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
   exchange.route_template = template_of(route);
   exchange.trace.assign(head.trace);
   if (needs_key(route)) {
-    const std::optional<AccessKeys::Granted> granted = authenticate(head.authorization);
+    const auto granted = authenticate(head.authorization, now);
     if (!granted) {
-      if (route == Route::managed || route == Route::metrics) note_refusal(head);
-      return answer(exchange, no_key());
+      if (route == Route::managed || route == Route::metrics) note_refusal(head, granted.error());
+      return answer(exchange, not_granted(granted.error()));
     }
+    if (const std::int64_t wait_ms = granted->spend(now); wait_ms > 0) return answer(exchange, too_many_requests(wait_ms));
     exchange.caller = *granted;
   }
   const bool reads = head.method == Method::get || head.method == Method::head;
   switch (route) {
     case Route::verify:
     case Route::batch:
-      return answer_verify(exchange, route, head, body);
+      return answer_verify(exchange, route, head, body, now);
     case Route::managed:
     case Route::portal:
       return manage(exchange, route, head, body);
@@ -237,12 +248,15 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
   }
 }
 
-// Nobody yet: there is no key to name.
-void Connection::note_refusal(const RequestHead& head) {
-  loop_.services().audit_queue.refused(origin_of("nobody", head), 401, head.method, head.target, engine::wall_now());
+// Whose key it is, where it is somebody's.
+void Connection::note_refusal(const RequestHead& head, const AccessKeys::Denied& denied) {
+  const unsigned status = denied.reason == AccessKeys::Denied::Reason::wrong_address ? 403 : 401;
+  const std::string actor = denied.id != 0 ? "key:" + engine::DeviceId{denied.id}.text() : "nobody";
+  loop_.services().audit_queue.refused(origin_of(actor, head), status, head.method, head.target, engine::wall_now());
 }
 
-void Connection::answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
+void Connection::answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body,
+                               engine::UnixMillis now) {
   if (head.method != Method::post) return answer(exchange, wrong_method("POST"));
   if (!allows(exchange.caller.scopes, Scope::verify)) {
     return answer(exchange, problem(403, "forbidden", "This needs an API key with the scope verify."));
@@ -256,7 +270,7 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
   exchange.waits = true;
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
-  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, engine::wall_now())
+  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, now)
                                                 : plane.verify(exchange, body));
 }
 
@@ -281,12 +295,34 @@ void Connection::answer_readiness(Exchange& exchange) {
   answer(exchange, {.body = R"({"status":"ready"})"});
 }
 
-engine::Origin Connection::origin_of(std::string actor, const RequestHead& head) const {
-  return {.actor = std::move(actor), .address = socket_.peer(), .trace = std::string(head.trace)};
+// Unspecified where the client is gone already: in no network.
+boost::asio::ip::address Connection::peer() const {
+  return socket_.peer();
 }
 
-BrowserSide Connection::browser_side(const RequestHead& head) const {
-  return {.head = std::string(head.block), .peer = socket_.peer(), .tls = tls_ != nullptr};
+engine::Origin Connection::origin_of(std::string actor, const RequestHead& head) const {
+  const boost::asio::ip::address address = peer();
+  return {.actor = std::move(actor),
+          .address = address.is_unspecified() ? std::string() : address.to_string(),
+          .trace = std::string(head.trace)};
+}
+
+const CertifiedClient* Connection::certified_client() {
+  return tls_ ? tls_->client() : nullptr;
+}
+
+BrowserSide Connection::browser_side(const RequestHead& head) {
+  const CertifiedClient* const client = certified_client();
+  return {.head = std::string(head.block),
+          .peer = peer().to_string(),
+          .certificate = client != nullptr ? client->name : std::string(),
+          .tls = tls_ != nullptr};
+}
+
+// The API key, or the certificate that stood for one.
+std::string Connection::caller_name(const Exchange& exchange, const RequestHead& head) {
+  const CertifiedClient* const client = head.authorization.empty() ? certified_client() : nullptr;
+  return client != nullptr ? "certificate:" + client->name : "key:" + engine::DeviceId{exchange.caller.id}.text();
 }
 
 void Connection::manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
@@ -301,23 +337,25 @@ void Connection::manage(Exchange& exchange, Route route, const RequestHead& head
                                    .if_match = std::string(head.if_match),
                                    .body = std::string(body),
                                    .caller = exchange.caller,
-                                   .origin = origin_of("key:" + engine::DeviceId{exchange.caller.id}.text(), head),
+                                   .origin = origin_of(caller_name(exchange, head), head),
                                    .browser = route == Route::portal ? browser_side(head) : BrowserSide{}});
   if (!taken) answer(exchange, overloaded());
 }
 
-std::optional<AccessKeys::Granted> Connection::authenticate(std::string_view authorization) {
+tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(std::string_view authorization,
+                                                                               engine::UnixMillis now) {
   if (authorization.empty()) {
-    const CertifiedClient* const client = tls_ ? tls_->client() : nullptr;
-    return client != nullptr ? std::optional(client->granted) : std::nullopt;
+    const CertifiedClient* const client = certified_client();
+    if (client == nullptr || client->granted.scopes == 0) return tl::unexpected(AccessKeys::Denied{});
+    return client->granted;
   }
   AccessKeys& keys = loop_.services().keys;
   const std::uint64_t generation = keys.generation();  // before the look, so that a change after it is noticed
-  if (granted_generation_ == generation && presented_bytes_ == authorization.size() &&
+  if (granted_generation_ == generation && granted_.valid_at(now) && presented_bytes_ == authorization.size() &&
       CRYPTO_memcmp(presented_.data(), authorization.data(), presented_bytes_) == 0) {
     return granted_;
   }
-  const std::optional<AccessKeys::Granted> granted = keys.authenticate(bearer_key(authorization));
+  const auto granted = keys.authenticate(bearer_key(authorization), peer(), now);
   if (granted && authorization.size() <= presented_.size()) {
     authorization.copy(presented_.data(), authorization.size());
     presented_bytes_ = authorization.size();

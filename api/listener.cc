@@ -1,5 +1,6 @@
 #include "api/listener.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -24,13 +25,23 @@ tcp::endpoint endpoint_of(const ListenerOptions& options) {
   return {address, options.port};
 }
 
+// Whose certificates are known by name: callers with scopes, and the portal's proxy, which has none by being it.
+std::vector<ClientCertificate> known_clients(const ServerOptions& options) {
+  std::vector<ClientCertificate> clients = options.client_certificates;
+  const std::string& proxy = options.portal.proxy.client_certificate;
+  const bool known =
+      std::any_of(clients.begin(), clients.end(), [&](const ClientCertificate& one) { return one.name == proxy; });
+  if (!proxy.empty() && !known) clients.push_back({.name = proxy});
+  return clients;
+}
+
 }  // namespace
 
 Listener::Listener(const ListenerOptions& options, Services& services, const std::vector<std::unique_ptr<EventLoop>>& loops)
     : services_(services),
       loops_(loops),
       planes_(options.planes),
-      gate_(options.tls.enabled() ? std::make_unique<TlsGate>(options.tls, services.options.client_certificates) : nullptr),
+      gate_(options.tls.enabled() ? std::make_unique<TlsGate>(options.tls, known_clients(services.options)) : nullptr),
       acceptor_(loops.front()->io().get_executor()),
       pause_(loops.front()->io().get_executor()) {
   const tcp::endpoint endpoint = endpoint_of(options);

@@ -20,6 +20,8 @@ std::string_view to_string(Method method);
 struct BrowserSide {
   std::string head;  // the header block as it was sent
   std::string peer;  // IP address of the socket's other end
+  // The configured name of the client certificate that the socket's other end showed; empty: none, or nobody's.
+  std::string certificate;
   bool tls = false;
 };
 

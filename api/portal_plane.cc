@@ -74,6 +74,12 @@ tl::expected<Session, Response> PortalCall::session(SessionKind kind) const {
   return *found;
 }
 
+boost::asio::ip::address PortalCall::peer() const {
+  boost::system::error_code unknown;
+  const auto address = boost::asio::ip::make_address(request.browser.peer, unknown);
+  return unknown ? boost::asio::ip::address() : address;
+}
+
 std::optional<Response> PortalCall::refuse_insecure() const {
   if (secure() || from_loopback(request)) return std::nullopt;
   return problem(403, "needs_tls",

@@ -83,12 +83,12 @@ void TcpSocket::close() noexcept {
   if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
 }
 
-std::string TcpSocket::peer() const {
+boost::asio::ip::address TcpSocket::peer() const {
   boost::asio::ip::tcp::endpoint endpoint;
   auto size = static_cast<socklen_t>(endpoint.capacity());
   if (getpeername(descriptor_, endpoint.data(), &size) != 0) return {};
   endpoint.resize(size);
-  return endpoint.address().to_string();
+  return endpoint.address();
 }
 
 }  // namespace watchword::api

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/system/error_code.hpp>
 
 namespace watchword::api {
@@ -42,8 +43,8 @@ class TcpSocket {
   void drop_unsent() noexcept;
   void close() noexcept;
 
-  // The other side's IP address; empty: it is gone.
-  std::string peer() const;
+  // The other side's IP address; unspecified: it is gone.
+  boost::asio::ip::address peer() const;
 
  private:
   int descriptor_ = -1;

@@ -37,7 +37,9 @@ void TlsSession::Free::operator()(SSL* session) const {
   SSL_free(session);
 }
 
-TlsSession::TlsSession(const TlsGate& gate, int socket) : gate_(gate), session_(SSL_new(gate.current().get())) {
+// The revision first: settings that change in between are noticed.
+TlsSession::TlsSession(const TlsGate& gate, int socket)
+    : gate_(gate), revision_(gate.revision()), session_(SSL_new(gate.current().get())) {
   if (!session_ || SSL_set_fd(session_.get(), socket) != 1) throw std::bad_alloc();
   SSL_set_accept_state(session_.get());
 }
@@ -116,7 +118,12 @@ void TlsSession::end() {
   if (SSL_shutdown(session_.get()) < 0) ERR_clear_error();
 }
 
-const CertifiedClient* TlsSession::client() const {
+const CertifiedClient* TlsSession::client() {
+  if (!client_) return nullptr;
+  if (const std::uint64_t revision = gate_.revision(); revision != revision_) {
+    revision_ = revision;
+    if (!gate_.still_good(session_.get())) client_.reset();
+  }
   return client_ && engine::wall_now().seconds() < client_->until_s ? &*client_ : nullptr;
 }
 

@@ -33,8 +33,8 @@ class TlsSession {
   // Tells the client that nothing more comes. Best effort.
   void end();
 
-  // Whom the client's certificate stands for, as long as it is valid.
-  const CertifiedClient* client() const;
+  // Whom the client's certificate stands for, as long as it is valid: neither ended nor revoked since.
+  const CertifiedClient* client();
 
  private:
   // One TLS record's worth: many small answers go out as one.
@@ -58,6 +58,7 @@ class TlsSession {
   void note_handshake();
 
   const TlsGate& gate_;
+  std::uint64_t revision_;  // of the gate, when the client's certificate was looked at last
   std::unique_ptr<SSL, Free> session_;
   std::optional<CertifiedClient> client_;
   bool established_ = false;

@@ -21,8 +21,9 @@ std::int64_t in_seconds(std::chrono::milliseconds duration) {
 
 }  // namespace
 
-Caretaker::Caretaker(engine::Engine& engine, api::Server& server, const std::filesystem::path& data_dir)
-    : engine_(engine), server_(server), clock_(data_dir, engine::wall_now(), unset_clock()) {
+Caretaker::Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys,
+                     const std::filesystem::path& data_dir)
+    : engine_(engine), server_(server), access_keys_(access_keys), clock_(data_dir, engine::wall_now(), unset_clock()) {
   look_at_clock();
 }
 
@@ -43,6 +44,7 @@ int Caretaker::wait(const sigset_t& signals) {
     if (signal == SIGHUP) tell_ready();
     look_at_clock();
     look_at_keys();
+    access_keys_.look_after(engine::wall_now(), false);
     const bool news = look_at_store();
     if (pulse.moved()) tell_alive();
     const auto now = std::chrono::steady_clock::now();

@@ -44,8 +44,19 @@ int run_keys_show(const Config& config, const KeysOptions& options);
 // 0: all is well; 1: warnings; 2: something has to be mended. `configure` throws ConfigError, which is one of the findings.
 int run_doctor(const std::function<Config()>& configure, bool json);
 
-int run_key_create(const Config& config, const std::string& name, const std::vector<std::string>& scopes);
+struct KeyOptions {
+  std::string name;
+  std::vector<std::string> scopes;
+  std::string expires_in;  // "90d"; empty: never
+  std::vector<std::string> address_ranges;
+  std::uint32_t requests_per_second = 0;  // 0: no limit
+};
+// "90d", "12h", "30m", "45s" in seconds. Throws std::runtime_error.
+std::int64_t parse_duration_s(const std::string& text);
+int run_key_create(const Config& config, const KeyOptions& options);
 int run_key_list(const Config& config);
+// `expires_in` empty: the key's end stays.
+int run_key_rotate(const Config& config, const std::string& id, const std::string& overlap, const std::string& expires_in);
 int run_key_revoke(const Config& config, const std::string& id);
 
 }  // namespace watchword::app

@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <limits>
@@ -133,6 +134,8 @@ void read_listeners(const Reader& in, const toml::node& node, Config& config) {
          {"key_file", [&](const auto& value) { listener.tls.key_file = in.text("listener.key_file", value); }},
          {"client_ca_file",
           [&](const auto& value) { listener.tls.client_ca_file = in.text("listener.client_ca_file", value); }},
+         {"client_crl_file",
+          [&](const auto& value) { listener.tls.client_crl_file = in.text("listener.client_crl_file", value); }},
          {"client_certificate", [&](const auto& value) {
             listener.tls.client_certificate_required =
                 in.choice<bool>("listener.client_certificate", value, {{"optional", false}, {"required", true}});
@@ -143,6 +146,9 @@ void read_listeners(const Reader& in, const toml::node& node, Config& config) {
     }
     if (tls.client_certificate_required && tls.client_ca_file.empty()) {
       in.fail(one, "listener.client_certificate = \"required\" needs a client_ca_file");
+    }
+    if (!tls.client_crl_file.empty() && tls.client_ca_file.empty()) {
+      in.fail(one, "listener.client_crl_file needs a client_ca_file");
     }
     config.server.listeners.push_back(listener);
   }
@@ -297,6 +303,15 @@ Config parse_config(std::string_view text, const std::string& name) {
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});
   } catch (const toml::parse_error& fault) {
     throw ConfigError(name + ":" + std::to_string(fault.source().begin.line) + ": " + std::string(fault.description()));
+  }
+  const bool certified =
+      std::any_of(config.server.listeners.begin(), config.server.listeners.end(), [](const api::ListenerOptions& listener) {
+        return (listener.planes & static_cast<std::uint8_t>(api::Plane::portal)) != 0 &&
+               !listener.tls.client_ca_file.empty();
+      });
+  if (!config.server.portal.proxy.client_certificate.empty() && !certified) {
+    throw ConfigError(name +
+                      ": portal.proxy.client_certificate needs a listener with the plane \"portal\" and a client_ca_file");
   }
   return config;
 }

@@ -20,9 +20,9 @@ struct Arguments {
   app::ImportOptions import_options;
   std::string format = "csv";
   app::ExportOptions export_options;
-  std::string key_name;
-  std::vector<std::string> key_scopes;
+  app::KeyOptions key_options;
   std::string key_id;
+  std::string key_overlap;
   std::string backup_dir;
   std::uint32_t backup_id = 0;
   std::string audit_head_file;
@@ -106,17 +106,34 @@ int run(int argc, char** argv) {
   restore->add_option("DIR", arguments.backup_dir, "Where the backups are")->required();
   restore->add_option("--backup", arguments.backup_id, "Which one; the newest if absent")->check(CLI::PositiveNumber);
 
-  CLI::App* const keys = program.add_subcommand("api-key", "Create, list and revoke API keys");
+  CLI::App* const keys = program.add_subcommand("api-key", "Create, list, rotate and revoke API keys");
   keys->require_subcommand(1);
+  const CLI::Validator duration = checked("DURATION", [](const std::string& text) { app::parse_duration_s(text); });
   CLI::App* const create = keys->add_subcommand("create", "Make a key and print it, once");
   take_data_dir(create, arguments);
-  create->add_option("--scope", arguments.key_scopes, "What it may be used for; may be repeated")
+  create->add_option("--scope", arguments.key_options.scopes, "What it may be used for; may be repeated")
       ->check(CLI::IsMember({"verify", "enroll", "read", "admin", "audit", "metrics"}))
       ->required()
       ->delimiter(',');
-  create->add_option("--name", arguments.key_name, "What the key is for")->required();
+  create->add_option("--name", arguments.key_options.name, "What the key is for")->required();
+  create->add_option("--expires-in", arguments.key_options.expires_in, "Its lifetime, such as 90d; for ever if absent")
+      ->check(duration);
+  create
+      ->add_option("--address-range", arguments.key_options.address_ranges,
+                   "Network that it may be used from, such as 10.0.0.0/8; may be repeated; from anywhere if absent")
+      ->delimiter(',');
+  create
+      ->add_option("--requests-per-second", arguments.key_options.requests_per_second, "Its rate; without a limit if absent")
+      ->check(CLI::Range(std::uint32_t{1}, api::AccessKeys::requests_per_second_max));
   CLI::App* const list = keys->add_subcommand("list", "List keys, without their secrets");
   take_data_dir(list, arguments);
+  CLI::App* const rotate = keys->add_subcommand("rotate", "Give a key a new secret and print it, once");
+  take_data_dir(rotate, arguments);
+  rotate->add_option("ID", arguments.key_id, "The key's id, as listed")->required();
+  rotate->add_option("--overlap", arguments.key_overlap, "How long the old one goes on counting; 1d if absent")
+      ->check(duration);
+  rotate->add_option("--expires-in", arguments.key_options.expires_in, "A new lifetime from now on; its end stays if absent")
+      ->check(duration);
   CLI::App* const revoke = keys->add_subcommand("revoke", "Revoke a key");
   take_data_dir(revoke, arguments);
   revoke->add_option("ID", arguments.key_id, "The key's id, as listed")->required();
@@ -175,8 +192,11 @@ int run(int argc, char** argv) {
   if (audit_export->parsed()) return app::run_audit_export(config);
   if (keys_rotate->parsed()) return app::run_keys_rotate(config, arguments.keys_options);
   if (keys_show->parsed()) return app::run_keys_show(config, arguments.keys_options);
-  if (create->parsed()) return app::run_key_create(config, arguments.key_name, arguments.key_scopes);
+  if (create->parsed()) return app::run_key_create(config, arguments.key_options);
   if (list->parsed()) return app::run_key_list(config);
+  if (rotate->parsed()) {
+    return app::run_key_rotate(config, arguments.key_id, arguments.key_overlap, arguments.key_options.expires_in);
+  }
   return app::run_key_revoke(config, arguments.key_id);
 }
 

@@ -88,7 +88,7 @@ int run_serve(const Config& config) {
     api::AccessKeys keys(*store, engine.committer);
     api::Server server(engine, keys, config.server, config.metrics.enabled ? &exposition : nullptr);
     server.start();
-    Caretaker caretaker(engine, server, config.store.data_dir);
+    Caretaker caretaker(engine, server, keys, config.store.data_dir);
     for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
       log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});
     }
@@ -103,6 +103,7 @@ int run_serve(const Config& config) {
     std::signal(SIGTERM, [](int) { std::_Exit(1); });
     std::signal(SIGINT, [](int) { std::_Exit(1); });
     server.stop();
+    keys.look_after(engine::wall_now(), true);
   }
   engine.committer.stop();
   const bool clean = store->writable();
