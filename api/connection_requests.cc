@@ -214,6 +214,10 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
                   problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json."));
   }
   VerifyPlane& plane = loop_.verify_plane();
+  exchange.address.clear();
+  exchange.address.append(peer_address());
+  exchange.trace.clear();
+  exchange.trace.append(head.trace);
   exchange.waits = true;
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
@@ -231,6 +235,15 @@ void Connection::answer_readiness(Exchange& exchange) {
     return answer(exchange, problem(503, "not_ready", health.reason.empty() ? "The store takes no writes." : health.reason));
   }
   answer(exchange, {.body = R"({"status":"ready"})"});
+}
+
+std::string_view Connection::peer_address() {
+  if (peer_address_.view().empty()) {
+    boost::system::error_code gone;
+    const auto peer = socket_.remote_endpoint(gone);
+    if (!gone) peer_address_.append(peer.address().to_string());
+  }
+  return peer_address_.view();
 }
 
 engine::Origin Connection::origin_of(std::string actor, const RequestHead& head) const {

@@ -86,7 +86,7 @@ class EventLoop::LoadJob final : public LoopJob {
 
 class EventLoop::RecoveryJob final : public LoopJob {
  public:
-  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(check) {}
+  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(std::move(check)) {}
 
  private:
   void work() noexcept override { check_recovery(loop_.services_.engine.registrar, check_, engine::wall_now()); }
@@ -95,6 +95,7 @@ class EventLoop::RecoveryJob final : public LoopJob {
     Connection& connection = *exchange.connection;
     connection.pin();
     loop_.proceed(exchange, loop_.verify_plane_.recovered(check_));
+    loop_.publish_soon();
     connection.work();
     connection.unpin();
   }
@@ -106,7 +107,7 @@ EventLoop::EventLoop(Services& services)
     : services_(services),
       work_(boost::asio::make_work_guard(io_)),
       sweep_timer_(io_),
-      verify_plane_(services.engine, services.engine.committer.add_producer(this), &services.audit_queue),
+      verify_plane_(services.engine, services.engine.committer.add_producer(this)),
       scratch_(scratch_bytes),
       tick_ms_(steady_ms()) {}
 

@@ -52,6 +52,9 @@ struct Exchange {
   AnswerForm form;
   std::string out;
   AccessKeys::Granted caller{};
+  // Of a verification, for the audit trail: the client's IP address, and RequestHead::trace.
+  FixedText<64> address;
+  FixedText<128> trace;
   Question question;
   std::unique_ptr<Batch> batch;  // instead of `question`
   std::size_t committing = 0;    // questions whose ticket is out

@@ -71,22 +71,37 @@ void append_verdict(std::string& out, const Question& question) {
   out += '}';
 }
 
-// A wrong code that began a lock: once a lock, since what comes after it is answered with `locked`.
-void tell_of_lock(const Question& question, AuditQueue* audit_queue) {
+// Once a lock, since what comes after it is answered with `locked`.
+void tell_of_lock(const Question& question) {
   const engine::Verdict& verdict = question.verdict;
-  const bool locks = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
-  // A wrong recovery code at a hard lock that stood before holds up the next one.
-  const bool began = locks && !(verdict.hard_locked && verdict.retry_after_s > 0);
-  if (!began || verdict.repeated) return;
+  if (!began_lock(verdict)) return;
   log(Level::warning, "user locked",
       {{"user", std::string(question.fields.user.view())},
        {"retry_after_s", std::int64_t{verdict.retry_after_s}},
        {"hard_locked", verdict.hard_locked ? "yes" : "no"}});
-  if (audit_queue == nullptr) return;
-  const engine::Origin origin{
-      .actor = "key:" + engine::DeviceId{question.exchange->caller.id}.text(), .address = {}, .trace = {}};
-  audit_queue->locked(origin, question.fields.user.view(), verdict.retry_after_s, verdict.hard_locked, engine::wall_now());
 }
+
+// Who asks, in memory that lives as long as this.
+class AskerOf {
+ public:
+  explicit AskerOf(const Exchange& exchange) : exchange_(exchange) {
+    std::uint64_t id = exchange.caller.id;
+    for (std::size_t i = actor_.size(); i-- > prefix.size(); id >>= 4) actor_[i] = "0123456789abcdef"[id & 15];
+    prefix.copy(actor_.data(), prefix.size());
+  }
+  operator Asker() const {  // NOLINT(google-explicit-constructor): a view of it
+    return {.actor = {actor_.data(), actor_.size()}, .address = exchange_.address.view(), .trace = exchange_.trace.view()};
+  }
+  engine::Origin origin() const {
+    const Asker asker = *this;
+    return {.actor = std::string(asker.actor), .address = std::string(asker.address), .trace = std::string(asker.trace)};
+  }
+
+ private:
+  static constexpr std::string_view prefix = "key:";
+  const Exchange& exchange_;
+  std::array<char, prefix.size() + 16> actor_;
+};
 
 std::string length_detail(const engine::Verdict& verdict) {
   return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
@@ -94,11 +109,11 @@ std::string length_detail(const engine::Verdict& verdict) {
 
 // Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
 // items' codes are used up already, so one item's trouble must not hide what became of them.
-void append_item(std::string& out, const Question& question, AuditQueue* audit_queue) {
+void append_item(std::string& out, const Question& question) {
   const std::string_view user = question.fields.user.view();
   switch (question.standing) {
     case Standing::answered:
-      tell_of_lock(question, audit_queue);
+      tell_of_lock(question);
       return append_verdict(out, question);
     case Standing::wrong_length:
       out += R"({"result":"invalid","user":)";
@@ -142,10 +157,10 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
     if (recovers(question)) continue;
     items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
   }
-  engine_.verifier.verify_batch(items_, now, producer_);
-  auto item = items_.begin();
+  if (notes_.has_room(items_.size())) engine_.verifier.verify_batch(items_, now, producer_);
+  auto item = items_.begin();  // as it is made, an item says overloaded
   for (Question& question : exchange.batch->questions) {
-    if (question.standing != Standing::recovering) take(question, (item++)->next);
+    if (question.standing != Standing::recovering) take(question, (item++)->next, now);
   }
   return settle(exchange);
 }
@@ -171,10 +186,14 @@ bool VerifyPlane::recovers(Question& question) {
 
 void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
   if (recovers(question)) return;
-  take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict));
+  if (!notes_.has_room(1)) return take(question, engine::Next::overloaded, now);
+  take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict), now);
 }
 
-void VerifyPlane::take(Question& question, engine::Next next) {
+void VerifyPlane::take(Question& question, engine::Next next, engine::UnixMillis now) {
+  if (next == engine::Next::answer || next == engine::Next::await_commit) {
+    notes_.decided(AskerOf(*question.exchange), question.fields.user.view(), question.verdict, now);
+  }
   switch (next) {
     case Next::answer:
       question.standing = Standing::answered;
@@ -259,7 +278,8 @@ std::vector<Question*> VerifyPlane::recoveries(Exchange& exchange) const {
 
 VerifyPlane::RecoveryCheck VerifyPlane::check_of(Question& question) const {
   return {.question = &question,
-          .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, question.fields)};
+          .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, question.fields),
+          .origin = AskerOf(*question.exchange).origin()};
 }
 
 VerifyPlane::Progress VerifyPlane::recovered(const RecoveryCheck& check) {
@@ -272,6 +292,7 @@ VerifyPlane::Progress VerifyPlane::recovered(const RecoveryCheck& check) {
     question.verdict.hard_locked = check.use->hard_locked;
     question.verdict.retry_after_s = check.use->retry_after_s;
     question.recovery_codes_left = check.use->left;
+    notes_.decided_recovery(AskerOf(*question.exchange), question.fields.user.view(), question.verdict, engine::wall_now());
   }
   --question.exchange->recovering;
   return settle(*question.exchange);
@@ -312,7 +333,7 @@ void VerifyPlane::render_one(Exchange& exchange) {
   const Question& question = exchange.question;
   switch (question.standing) {
     case Standing::answered:
-      tell_of_lock(question, audit_queue_);
+      tell_of_lock(question);
       body_.clear();
       append_verdict(body_, question);
       return write_json(exchange.out, body_, exchange.form);
@@ -332,7 +353,7 @@ void VerifyPlane::render_batch(Exchange& exchange) {
   for (const Question& question : exchange.batch->questions) {
     if (!first) body += ',';
     first = false;
-    append_item(body, question, audit_queue_);
+    append_item(body, question);
   }
   body += "]}";
   write_json(exchange.out, body, exchange.form);
@@ -355,9 +376,7 @@ void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& ch
     const VerifyFields& fields = check.question->fields;
     const std::optional<engine::UserName> user = engine::UserName::parse(fields.user.view());
     if (!user || !fields.recovery_code) return;
-    const engine::Origin origin{
-        .actor = "key:" + engine::DeviceId{check.question->exchange->caller.id}.text(), .address = {}, .trace = {}};
-    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, origin, now);
+    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, check.origin, now);
     if (!check.use || check.use->result != Result::accepted || check.use->repeated) return;
     log(Level::info, "recovery code used", {{"user", user->text()}, {"left", std::int64_t{check.use->left}}});
   } catch (const std::exception& fault) {

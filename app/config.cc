@@ -199,6 +199,14 @@ Keys policy_keys(const Reader& in, engine::Policy& policy) {
              in.choice<Algorithm>("policy.algorithm", node,
                                   {{"SHA1", Algorithm::sha1}, {"SHA256", Algorithm::sha256}, {"SHA512", Algorithm::sha512}});
        }},
+      {"audit_verifications",
+       [&](const auto& node) {
+         using engine::AuditVerifications;
+         policy.audit_verifications = in.choice<AuditVerifications>("policy.audit_verifications", node,
+                                                                    {{"all", AuditVerifications::all},
+                                                                     {"refusals", AuditVerifications::refusals},
+                                                                     {"none", AuditVerifications::none}});
+       }},
       {"issuer", [&](const auto& node) { policy.issuer = in.text("policy.issuer", node); }},
       {"digits", count("digits", policy.defaults.digits)},
       {"period", count("period", policy.defaults.period_s)},

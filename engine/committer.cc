@@ -75,6 +75,7 @@ std::size_t Committer::drain() {
   ticket_cells_.clear();
   group_changes_.clear();
   group_change_pointers_.clear();
+  group_notes_.audit.clear();
   {
     const std::lock_guard lock(producers_mutex_);
     for (const auto& producer : producers_) {
@@ -89,6 +90,7 @@ std::size_t Committer::drain() {
         group_cells_.push_back(entry.write);
       }
       producer->head_.store(head, std::memory_order_release);
+      producer->notes_.take(group_notes_.audit);
     }
   }
   {
@@ -96,12 +98,13 @@ std::size_t Committer::drain() {
     group_changes_.swap(changes_);
   }
   for (const Waiting* waiting : group_changes_) group_change_pointers_.push_back(waiting->change);
-  return group_cells_.size() + group_changes_.size();
+  if (!group_notes_.audit.empty()) group_change_pointers_.push_back(&group_notes_);
+  return group_cells_.size() + group_change_pointers_.size();
 }
 
 void Committer::commit_group() {
   cell_outcomes_.assign(group_cells_.size(), Outcome::failed);
-  change_outcomes_.assign(group_changes_.size(), Outcome::failed);
+  change_outcomes_.assign(group_change_pointers_.size(), Outcome::failed);
   const auto begin = std::chrono::steady_clock::now();
   store_.advance(group_cells_, group_change_pointers_, cell_outcomes_, change_outcomes_);
   const auto spent = std::chrono::steady_clock::now() - begin;
@@ -111,6 +114,9 @@ void Committer::commit_group() {
   counters_.groups.fetch_add(1, std::memory_order_relaxed);
   counters_.cells.fetch_add(group_cells_.size(), std::memory_order_relaxed);
   counters_.changes.fetch_add(group_changes_.size(), std::memory_order_relaxed);
+  if (!group_notes_.audit.empty() && change_outcomes_.back() == Outcome::failed) {
+    counters_.notes_lost.fetch_add(group_notes_.audit.size(), std::memory_order_relaxed);
+  }
   if (!store_.writable()) counters_.failed_groups.fetch_add(1, std::memory_order_relaxed);
 
   // Tickets of one producer stand together, so each sink gets one list.
