@@ -247,8 +247,8 @@ VerifyPlane::Progress VerifyPlane::loaded(Exchange& exchange, const std::vector<
         ask(question, now);
         break;
       case Loaded::nobody:
-        question.verdict.result = Result::no_device;
-        question.standing = Standing::answered;
+        question.verdict = engine::Verdict{};
+        take(question, notes_.has_room(1) ? engine::Next::answer : engine::Next::overloaded, now);
         break;
       case Loaded::store_fault:
         question.standing = Standing::unavailable;
