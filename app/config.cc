@@ -226,12 +226,6 @@ void read_policy(const Reader& in, const toml::node& node, Config& config) {
   }
 }
 
-Keys audit_keys(const Reader& in, Config& config) {
-  return {{"retention_days", [&](const auto& node) {
-             config.store.audit_retention_days = in.number<std::uint32_t>("audit.retention_days", node, 0, 36500);
-           }}};
-}
-
 void read_log(const Reader& in, const toml::node& node, Config& config) {
   in.table("log", node, {{"level", [&](const auto& value) {
                             config.log.level = in.choice<std::string>(
@@ -278,6 +272,7 @@ Config parse_config(std::string_view text, const std::string& name) {
               {"portal", [&](const auto& node) { read_portal(in, node, config); }},
               {"log", [&](const auto& node) { read_log(in, node, config); }},
               {"audit", [&](const auto& node) { in.table("audit", node, audit_keys(in, config)); }},
+              {"webhooks", [&](const auto& node) { read_webhooks(in, node, config); }},
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});
   } catch (const toml::parse_error& fault) {
     throw ConfigError(name + ":" + std::to_string(fault.source().begin.line) + ": " + std::string(fault.description()));

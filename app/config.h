@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/server.h"
+#include "api/trail_outlets.h"
 #include "engine/otp.h"
 #include "engine/policy.h"
 #include "storage/open.h"
@@ -29,6 +30,7 @@ const engine::HmacKernel& kernel_of(Hmac hmac);
 struct Config {
   storage::RocksStoreOptions store;
   api::ServerOptions server;
+  api::TrailOutletOptions outlets;
   LogOptions log;
   Hmac hmac = Hmac::automatic;
   engine::Policy policy;  // until one is set over REST

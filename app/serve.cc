@@ -11,6 +11,7 @@
 #include "api/log.h"
 #include "api/policy_document.h"
 #include "api/server.h"
+#include "api/trail_outlets.h"
 #include "app/commands.h"
 #include "engine/engine.h"
 #include "engine/rcu.h"
@@ -60,14 +61,15 @@ void log_health(const engine::StoreHealth& health) {
 }
 
 // Until SIGTERM or SIGINT; meanwhile tells when the store's health changes, and takes new certificates: those that changed,
-// and on SIGHUP all.
-int wait_for_signal(const sigset_t& signals, const engine::Store& store, api::Server& server) {
+// and on SIGHUP all, and files that it writes to are opened anew.
+int wait_for_signal(const sigset_t& signals, const engine::Store& store, api::Server& server, api::TrailOutlets& outlets) {
   bool writable = true;
   for (;;) {
     const timespec interval{0, std::chrono::nanoseconds(health_interval).count()};
     const int signal = sigtimedwait(&signals, nullptr, &interval);
     if (signal == SIGTERM || signal == SIGINT) return signal;
     server.look_at_certificates(signal == SIGHUP);
+    if (signal == SIGHUP) outlets.reopen();
     const engine::StoreHealth health = store.health();
     if (health.writable != writable) log_health(health);
     writable = health.writable;
@@ -96,6 +98,8 @@ int run_serve(const Config& config) {
   engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel);
   log(Level::info, "kernel", {{"hmac", kernel.name}});
   {
+    // Before the server, so that no entry of this run is missed by a new outlet, and after it, so that none is left behind.
+    api::TrailOutlets outlets(*store, engine.committer, config.outlets);
     api::AccessKeys keys(*store, engine.committer);
     api::Server server(engine, keys, config.server);
     server.start();
@@ -106,7 +110,7 @@ int run_serve(const Config& config) {
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log(Level::info, "ready", {{"after_ms", static_cast<std::int64_t>(ready_ms)}});
 
-    const int signal = wait_for_signal(signals, *store, server);
+    const int signal = wait_for_signal(signals, *store, server, outlets);
     log(Level::info, "stop", {{"signal", std::int64_t{signal}}});
     // Who asks twice does not want to wait.
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
