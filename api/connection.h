@@ -81,6 +81,7 @@ class Connection {
   void dispatch(const RequestHead& head, std::string_view body);
   engine::Origin origin_of(std::string actor, const RequestHead& head) const;
   boost::asio::ip::address peer() const;
+  std::string_view peer_address();
   void note_refusal(const RequestHead& head, const AccessKeys::Denied& denied);
   void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body,
                      engine::UnixMillis now);
@@ -133,6 +134,7 @@ class Connection {
   std::array<char, 128> presented_;
   std::size_t presented_bytes_ = 0;
   AccessKeys::Granted granted_{};
+  FixedText<64> peer_address_;  // once it was asked for
   std::uint64_t granted_generation_ = 0;
 };
 

@@ -206,7 +206,8 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
   const Route route = route_of(head.target, planes_);
   exchange.route = route;
   exchange.route_template = template_of(route);
-  exchange.trace.assign(head.trace);
+  exchange.trace.clear();
+  exchange.trace.append(head.trace);
   if (needs_key(route)) {
     const auto granted = authenticate(head.authorization, now);
     if (!granted) {
@@ -267,6 +268,8 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
                   problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json."));
   }
   VerifyPlane& plane = loop_.verify_plane();
+  exchange.address.clear();
+  exchange.address.append(peer_address());
   exchange.waits = true;
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
@@ -298,6 +301,14 @@ void Connection::answer_readiness(Exchange& exchange) {
 // Unspecified where the client is gone already: in no network.
 boost::asio::ip::address Connection::peer() const {
   return socket_.peer();
+}
+
+std::string_view Connection::peer_address() {
+  if (peer_address_.view().empty()) {
+    const boost::asio::ip::address address = peer();
+    if (!address.is_unspecified()) peer_address_.append(address.to_string());
+  }
+  return peer_address_.view();
 }
 
 engine::Origin Connection::origin_of(std::string actor, const RequestHead& head) const {

@@ -99,7 +99,7 @@ class EventLoop::LoadJob final : public LoopJob {
 
 class EventLoop::RecoveryJob final : public LoopJob {
  public:
-  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(check) {}
+  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(std::move(check)) {}
 
  private:
   void work() noexcept override { check_recovery(loop_.services_.engine.registrar, check_, engine::wall_now()); }
@@ -122,7 +122,7 @@ EventLoop::EventLoop(Services& services)
       work_(boost::asio::make_work_guard(io_)),
       sweep_timer_(io_),
       metrics_(services.exposition != nullptr ? std::make_unique<LoopMetrics>() : nullptr),
-      verify_plane_(services.engine, services.engine.committer.add_producer(this), &services.audit_queue, metrics_.get()),
+      verify_plane_(services.engine, services.engine.committer.add_producer(this), metrics_.get()),
       scratch_(scratch_bytes),
       tick_ms_(steady_ms()),
       events_ready_(io_, events_.handle()) {}

@@ -55,12 +55,13 @@ struct Exchange {
   AnswerForm form;
   std::string out;
   AccessKeys::Granted caller{};
+  FixedText<64> address;  // the client's, of a verification; for the audit trail
+  FixedText<128> trace;   // RequestHead::trace, for the log and the audit trail
   Question question;
   std::unique_ptr<Batch> batch;  // instead of `question`
   std::size_t committing = 0;    // questions whose ticket is out
   std::size_t recovering = 0;    // questions with a recovery code that is not checked yet
   bool loading = false;          // a job is out
-  std::string trace;             // of the request, or empty; for the log and the audit trail
   // What is counted about it (api/loop_metrics.h).
   Route route = Route::unknown;
   std::string_view route_template;  // of a route that workers answer

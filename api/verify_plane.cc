@@ -70,6 +70,28 @@ void append_verdict(std::string& out, const Question& question) {
   out += '}';
 }
 
+// Who asks, in memory that lives as long as this.
+class AskerOf {
+ public:
+  explicit AskerOf(const Exchange& exchange) : exchange_(exchange) {
+    std::uint64_t id = exchange.caller.id;
+    for (std::size_t i = actor_.size(); i-- > prefix.size(); id >>= 4) actor_[i] = "0123456789abcdef"[id & 15];
+    prefix.copy(actor_.data(), prefix.size());
+  }
+  operator Asker() const {  // NOLINT(google-explicit-constructor): a view of it
+    return {.actor = {actor_.data(), actor_.size()}, .address = exchange_.address.view(), .trace = exchange_.trace.view()};
+  }
+  engine::Origin origin() const {
+    const Asker asker = *this;
+    return {.actor = std::string(asker.actor), .address = std::string(asker.address), .trace = std::string(asker.trace)};
+  }
+
+ private:
+  static constexpr std::string_view prefix = "key:";
+  const Exchange& exchange_;
+  std::array<char, prefix.size() + 16> actor_;
+};
+
 std::string length_detail(const engine::Verdict& verdict) {
   return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
 }
@@ -101,11 +123,16 @@ void VerifyPlane::judge_asked(engine::UnixMillis now) {
     if (recovers(question)) continue;
     items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
   }
-  engine_.verifier.verify_batch(items_, now, producer_);
+  // In parts, so that what does not fit any more leaves the others be: as it is made, an item says overloaded.
+  constexpr std::size_t part_max = 256;
+  for (std::size_t at = 0; at < items_.size(); at += part_max) {
+    const std::span<engine::BatchItem> part(items_.data() + at, std::min(part_max, items_.size() - at));
+    if (notes_.has_room(part.size())) engine_.verifier.verify_batch(part, now, producer_);
+  }
   if (metrics_ != nullptr) metrics_->turn();
   for (const engine::BatchItem& item : items_) {
     Question& question = static_cast<Question&>(*item.ticket);
-    take(question, item.next);
+    take(question, item.next, now);
     judged(question);
   }
 }
@@ -124,10 +151,10 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
     if (recovers(question)) continue;
     items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
   }
-  engine_.verifier.verify_batch(items_, now, producer_);
-  auto item = items_.begin();
+  if (notes_.has_room(items_.size())) engine_.verifier.verify_batch(items_, now, producer_);
+  auto item = items_.begin();  // as it is made, an item says overloaded
   for (Question& question : exchange.batch->questions) {
-    if (question.standing != Standing::recovering) take(question, (item++)->next);
+    if (question.standing != Standing::recovering) take(question, (item++)->next, now);
   }
   return settle(exchange);
 }
@@ -153,7 +180,8 @@ bool VerifyPlane::recovers(Question& question) {
 
 void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
   if (recovers(question)) return;
-  take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict));
+  if (!notes_.has_room(1)) return take(question, engine::Next::overloaded, now);
+  take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict), now);
   if (metrics_ != nullptr) {
     question.asked = metrics_->lap();
     metrics_->turn();
@@ -168,7 +196,10 @@ void VerifyPlane::judged(Question& question) {
   question.asked = metrics_->lap();
 }
 
-void VerifyPlane::take(Question& question, engine::Next next) {
+void VerifyPlane::take(Question& question, engine::Next next, engine::UnixMillis now) {
+  if (next == engine::Next::answer || next == engine::Next::await_commit) {
+    notes_.decided(AskerOf(*question.exchange), question.fields.user.view(), question.verdict, now);
+  }
   switch (next) {
     case Next::answer:
       question.standing = Standing::answered;
@@ -222,8 +253,8 @@ VerifyPlane::Progress VerifyPlane::loaded(Exchange& exchange, const std::vector<
         ask(question, now);
         break;
       case Loaded::nobody:
-        question.verdict.result = Result::no_device;
-        question.standing = Standing::answered;
+        question.verdict = engine::Verdict{};
+        take(question, notes_.has_room(1) ? engine::Next::answer : engine::Next::overloaded, now);
         break;
       case Loaded::store_fault:
         question.standing = Standing::unavailable;
@@ -253,7 +284,8 @@ std::vector<Question*> VerifyPlane::recoveries(Exchange& exchange) const {
 
 VerifyPlane::RecoveryCheck VerifyPlane::check_of(Question& question) const {
   return {.question = &question,
-          .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, question.fields)};
+          .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, question.fields),
+          .origin = AskerOf(*question.exchange).origin()};
 }
 
 VerifyPlane::Progress VerifyPlane::recovered(const RecoveryCheck& check) {
@@ -266,6 +298,7 @@ VerifyPlane::Progress VerifyPlane::recovered(const RecoveryCheck& check) {
     question.verdict.hard_locked = check.use->hard_locked;
     question.verdict.retry_after_s = check.use->retry_after_s;
     question.recovery_codes_left = check.use->left;
+    notes_.decided_recovery(AskerOf(*question.exchange), question.fields.user.view(), question.verdict, engine::wall_now());
   }
   --question.exchange->recovering;
   return settle(*question.exchange);
@@ -306,24 +339,16 @@ void VerifyPlane::render(Exchange& exchange) {
   }
 }
 
-// A wrong code that began a lock: once a lock, since what comes after it is answered with `locked`.
+// Once a lock, since what comes after it is answered with `locked`.
 void VerifyPlane::tell_of_lock(const Question& question) {
   const engine::Verdict& verdict = question.verdict;
-  const bool locks = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
-  // A wrong recovery code at a hard lock that stood before holds up the next one.
-  const bool began = locks && !(verdict.hard_locked && verdict.retry_after_s > 0);
-  if (!began || verdict.repeated) return;
+  if (!began_lock(verdict)) return;
   if (metrics_ != nullptr) metrics_->lock_began(verdict.hard_locked);
   log(Level::warning, "user locked",
       {{"user", std::string(question.fields.user.view())},
        {"retry_after_s", std::int64_t{verdict.retry_after_s}},
        {"hard_locked", verdict.hard_locked ? "yes" : "no"},
-       {"trace", question.exchange->trace}});
-  if (audit_queue_ == nullptr) return;
-  const engine::Origin origin{.actor = "key:" + engine::DeviceId{question.exchange->caller.id}.text(),
-                              .address = {},
-                              .trace = question.exchange->trace};
-  audit_queue_->locked(origin, question.fields.user.view(), verdict.retry_after_s, verdict.hard_locked, engine::wall_now());
+       {"trace", std::string(question.exchange->trace.view())}});
 }
 
 // Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
@@ -386,7 +411,7 @@ void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& lo
       const bool resident = registrar.load(load.question->fields.user.view());
       load.result = resident ? VerifyPlane::Loaded::resident : VerifyPlane::Loaded::nobody;
     } catch (const std::exception& fault) {
-      log(Level::error, "a user could not be loaded", {{"reason", fault.what()}, {"trace", load.question->exchange->trace}});
+      log(Level::error, "a user could not be loaded", {{"reason", fault.what()}, {"trace", std::string(load.question->exchange->trace.view())}});
       load.result = VerifyPlane::Loaded::store_fault;
     }
   }
@@ -397,16 +422,13 @@ void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& ch
     const VerifyFields& fields = check.question->fields;
     const std::optional<engine::UserName> user = engine::UserName::parse(fields.user.view());
     if (!user || !fields.recovery_code) return;
-    const engine::Origin origin{.actor = "key:" + engine::DeviceId{check.question->exchange->caller.id}.text(),
-                                .address = {},
-                                .trace = check.question->exchange->trace};
-    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, origin, now);
+    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, check.origin, now);
     if (!check.use || check.use->result != Result::accepted || check.use->repeated) return;
     log(Level::info, "recovery code used",
-        {{"user", user->text()}, {"left", std::int64_t{check.use->left}}, {"trace", origin.trace}});
+        {{"user", user->text()}, {"left", std::int64_t{check.use->left}}, {"trace", check.origin.trace}});
   } catch (const std::exception& fault) {
     log(Level::error, "a recovery code could not be checked",
-        {{"reason", fault.what()}, {"trace", check.question->exchange->trace}});
+        {{"reason", fault.what()}, {"trace", check.origin.trace}});
   }
 }
 

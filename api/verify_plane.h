@@ -5,18 +5,18 @@
 #include <string_view>
 #include <vector>
 
-#include "api/audit_queue.h"
 #include "api/exchange.h"
 #include "api/loop_metrics.h"
+#include "api/verification_notes.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
 
 class VerifyPlane {
  public:
-  // `audit_queue` hears of locks that begin; none: nobody does. `metrics`: the loop's; none: nothing is counted.
-  VerifyPlane(engine::Engine& engine, engine::Producer& producer, AuditQueue* audit_queue, LoopMetrics* metrics)
-      : engine_(engine), producer_(producer), audit_queue_(audit_queue), metrics_(metrics) {}
+  // `metrics`: the loop's; none: nothing is counted.
+  VerifyPlane(engine::Engine& engine, engine::Producer& producer, LoopMetrics* metrics)
+      : engine_(engine), producer_(producer), metrics_(metrics), notes_(producer, engine.policy) {}
 
   enum class Progress : std::uint8_t {
     ready,  // the answer is in exchange.out
@@ -52,12 +52,15 @@ class VerifyPlane {
   struct RecoveryCheck {
     Question* question;
     std::uint64_t receipt = 0;
+    engine::Origin origin = {};
     engine::Answer<engine::RecoveryUse> use = tl::unexpected(engine::Refusal::store_unavailable);
   };
   RecoveryCheck check_of(Question& question) const;
   Progress recovered(const RecoveryCheck& check);
   // The pool does not take the check: nothing is charged.
   Progress recovery_refused(Question& question);
+  // Verifications that the audit trail had to leave out. Any thread.
+  std::uint64_t left_out_of_audit() const noexcept { return notes_.left_out(); }
   // The ticket of `question` is back.
   Progress committed(Question& question);
 
@@ -72,7 +75,7 @@ class VerifyPlane {
   void append_item(std::string& out, const Question& question);
   void ask(Question& question, engine::UnixMillis now);
   engine::VerifyRequest request_of(const Question& question) const;
-  static void take(Question& question, engine::Next next);
+  void take(Question& question, engine::Next next, engine::UnixMillis now);
   Progress settle(Exchange& exchange);
   void render(Exchange& exchange);
   void render_one(Exchange& exchange);
@@ -80,8 +83,8 @@ class VerifyPlane {
 
   engine::Engine& engine_;
   engine::Producer& producer_;
-  AuditQueue* const audit_queue_;
   LoopMetrics* const metrics_;
+  VerificationNotes notes_;
   // Scratch.
   std::string body_;
   std::vector<engine::BatchItem> items_;

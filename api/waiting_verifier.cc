@@ -13,6 +13,7 @@ WaitingVerifier::~WaitingVerifier() {
 }
 
 tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::verify(const engine::VerifyRequest& request,
+                                                                                const engine::Origin& origin,
                                                                                 engine::UnixMillis now) {
   tl::expected<engine::Verdict, Refused> answer = ask(request, now);
   Asked what = Asked::unavailable;
@@ -36,7 +37,12 @@ tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::ask(con
   for (unsigned loads = 0; loads <= loads_max; ++loads) {
     {
       const std::lock_guard lock(asking_);
+      if (!notes_.has_room(1)) return tl::unexpected(Refused{Refusal::overloaded});
       next = engine_.verifier.verify(request, now, producer_, ticket, verdict);
+      if (next == Next::answer || next == Next::await_commit) {
+        notes_.decided({.actor = origin.actor, .address = origin.address, .trace = origin.trace}, request.user, verdict,
+                       now);
+      }
       producer_.publish();
     }
     if (next != Next::load_user) break;

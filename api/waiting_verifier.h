@@ -8,6 +8,7 @@
 #include <tl/expected.hpp>
 
 #include "api/loop_metrics.h"
+#include "api/verification_notes.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
@@ -21,11 +22,13 @@ class WaitingVerifier final : public engine::TicketSink {
   };
 
   // Before the committer's first batch, as any producer; lives until nobody waits.
-  explicit WaitingVerifier(engine::Engine& engine) : engine_(engine), producer_(engine.committer.add_producer(this)) {}
+  explicit WaitingVerifier(engine::Engine& engine)
+      : engine_(engine), producer_(engine.committer.add_producer(this)), notes_(producer_, engine.policy) {}
   ~WaitingVerifier() override;
 
-  // Throws StoreError.
-  tl::expected<engine::Verdict, Refused> verify(const engine::VerifyRequest& request, engine::UnixMillis now);
+  // `origin`: for the audit trail. Throws StoreError.
+  tl::expected<engine::Verdict, Refused> verify(const engine::VerifyRequest& request, const engine::Origin& origin,
+                                                engine::UnixMillis now);
 
   // What was answered so far, into the server's sum.
   void collect(metrics::Collected& into) const { collect_verifications(answered_, into); }
@@ -42,6 +45,7 @@ class WaitingVerifier final : public engine::TicketSink {
 
   engine::Engine& engine_;
   engine::Producer& producer_;  // under asking_: one producer at a time
+  VerificationNotes notes_;     // likewise
   std::mutex asking_;
   std::mutex mutex_;
   std::condition_variable returned_;

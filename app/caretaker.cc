@@ -22,8 +22,9 @@ std::int64_t in_seconds(std::chrono::milliseconds duration) {
 }  // namespace
 
 Caretaker::Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys,
+                     api::TrailOutlets& outlets,
                      const std::filesystem::path& data_dir)
-    : engine_(engine), server_(server), access_keys_(access_keys), clock_(data_dir, engine::wall_now(), unset_clock()) {
+    : engine_(engine), server_(server), access_keys_(access_keys), outlets_(outlets), clock_(data_dir, engine::wall_now(), unset_clock()) {
   look_at_clock();
 }
 
@@ -41,6 +42,7 @@ int Caretaker::wait(const sigset_t& signals) {
     }
     if (signal == SIGHUP) tell_reloading();
     server_.look_at_certificates(signal == SIGHUP);
+    if (signal == SIGHUP) outlets_.reopen();
     if (signal == SIGHUP) tell_ready();
     look_at_clock();
     look_at_keys();

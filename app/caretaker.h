@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "api/server.h"
+#include "api/trail_outlets.h"
 #include "app/clock_watch.h"
 #include "engine/engine.h"
 
@@ -15,7 +16,7 @@ class Caretaker {
  public:
   // As soon as the server has started, so that readiness knows of the clock from the beginning. All are alive as long as
   // this is.
-  Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys, const std::filesystem::path& data_dir);
+  Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys, api::TrailOutlets& outlets, const std::filesystem::path& data_dir);
 
   // From when all listeners accept until SIGTERM or SIGINT, which is returned. `signals`, blocked in every thread, holds
   // these and SIGHUP.
@@ -31,6 +32,7 @@ class Caretaker {
   engine::Engine& engine_;
   api::Server& server_;
   api::AccessKeys& access_keys_;
+  api::TrailOutlets& outlets_;
   ClockWatch clock_;
   std::chrono::steady_clock::time_point jumped_at_;
   std::chrono::milliseconds last_jump_{0};

@@ -223,6 +223,14 @@ Keys policy_keys(const Reader& in, engine::Policy& policy) {
              in.choice<Algorithm>("policy.algorithm", node,
                                   {{"SHA1", Algorithm::sha1}, {"SHA256", Algorithm::sha256}, {"SHA512", Algorithm::sha512}});
        }},
+      {"audit_verifications",
+       [&](const auto& node) {
+         using engine::AuditVerifications;
+         policy.audit_verifications = in.choice<AuditVerifications>("policy.audit_verifications", node,
+                                                                    {{"all", AuditVerifications::all},
+                                                                     {"refusals", AuditVerifications::refusals},
+                                                                     {"none", AuditVerifications::none}});
+       }},
       {"issuer", [&](const auto& node) { policy.issuer = in.text("policy.issuer", node); }},
       {"digits", count("digits", policy.defaults.digits)},
       {"period", count("period", policy.defaults.period_s)},
@@ -240,12 +248,6 @@ void read_policy(const Reader& in, const toml::node& node, Config& config) {
   if (const auto fault = engine::validate(config.policy)) {
     in.fail(node, "policy." + fault->field + " is out of range; allowed: " + fault->reason);
   }
-}
-
-Keys audit_keys(const Reader& in, Config& config) {
-  return {{"retention_days", [&](const auto& node) {
-             config.store.audit_retention_days = in.number<std::uint32_t>("audit.retention_days", node, 0, 36500);
-           }}};
 }
 
 void read_log(const Reader& in, const toml::node& node, Config& config) {
@@ -300,6 +302,7 @@ Config parse_config(std::string_view text, const std::string& name) {
               {"metrics", [&](const auto& node) { read_metrics(in, node, config); }},
               {"log", [&](const auto& node) { read_log(in, node, config); }},
               {"audit", [&](const auto& node) { in.table("audit", node, audit_keys(in, config)); }},
+              {"webhooks", [&](const auto& node) { read_webhooks(in, node, config); }},
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});
   } catch (const toml::parse_error& fault) {
     throw ConfigError(name + ":" + std::to_string(fault.source().begin.line) + ": " + std::string(fault.description()));

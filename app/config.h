@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/server.h"
+#include "api/trail_outlets.h"
 #include "engine/otp.h"
 #include "engine/policy.h"
 #include "storage/open.h"
@@ -33,6 +34,7 @@ const engine::HmacKernel& kernel_of(Hmac hmac);
 struct Config {
   storage::RocksStoreOptions store;
   api::ServerOptions server;
+  api::TrailOutletOptions outlets;
   LogOptions log;
   MetricsOptions metrics;
   Hmac hmac = Hmac::automatic;

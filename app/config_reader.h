@@ -113,5 +113,8 @@ class Reader {
 void read_portal(const Reader& in, const toml::node& node, Config& config);
 // config_oidc.cc: the table [portal.oidc].
 void read_oidc(const Reader& in, const toml::node& node, api::OidcOptions& oidc);
+// config_outlets.cc: the table [audit] and the tables [[webhooks]].
+Keys audit_keys(const Reader& in, Config& config);
+void read_webhooks(const Reader& in, const toml::node& node, Config& config);
 
 }  // namespace watchword::app

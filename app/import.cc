@@ -6,8 +6,11 @@
 #include <fstream>
 #include <iostream>
 
+#include <boost/json.hpp>
+
 #include "api/policy_document.h"
 #include "app/bulk_rows.h"
+#include "app/command_audit.h"
 #include "app/commands.h"
 #include "app/csv.h"
 #include "engine/bulk_registration.h"
@@ -53,7 +56,7 @@ class Import {
  public:
   Import(engine::Store& store, const engine::BulkRegistration::Options& options, engine::UnixMillis now,
          std::uint64_t bytes_total)
-      : options_(options), bulk_(store, options, now), progress_(bytes_total) {}
+      : store_(store), options_(options), bulk_(store, options, now), progress_(bytes_total) {}
 
   // True: every row is in.
   bool run(std::istream& in) {
@@ -69,6 +72,10 @@ class Import {
     }
     if (in.bad()) throw std::runtime_error("the file cannot be read to its end; run the import again");
     bulk_.finish();
+    tell_in_trail(
+        store_, "import",
+        boost::json::serialize(boost::json::object{
+            {"rows", rows_}, {"devices", bulk_.devices()}, {"new_users", bulk_.new_users()}, {"refused", refused_}}));
     progress_.clear();
     tell();
     return refused_ == 0;
@@ -107,6 +114,7 @@ class Import {
 
   static constexpr std::size_t recommended_secret_bytes = 20;
 
+  engine::Store& store_;
   const engine::BulkRegistration::Options options_;
   engine::BulkRegistration bulk_;
   Progress progress_;

@@ -11,6 +11,7 @@
 #include "api/log.h"
 #include "api/policy_document.h"
 #include "api/server.h"
+#include "api/trail_outlets.h"
 #include "app/caretaker.h"
 #include "app/commands.h"
 #include "app/serve_metrics.h"
@@ -85,10 +86,12 @@ int run_serve(const Config& config) {
     engine.committer.watch(&commits);
   }
   {
+    // Before the server, so that no entry of this run is missed by a new outlet, and after it, so that none is left behind.
+    api::TrailOutlets outlets(*store, engine.committer, config.outlets);
     api::AccessKeys keys(*store, engine.committer);
     api::Server server(engine, keys, config.server, config.metrics.enabled ? &exposition : nullptr);
     server.start();
-    Caretaker caretaker(engine, server, keys, config.store.data_dir);
+    Caretaker caretaker(engine, server, keys, outlets, config.store.data_dir);
     for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
       log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});
     }

@@ -95,6 +95,7 @@ std::size_t Committer::drain() {
   ticket_cells_.clear();
   group_changes_.clear();
   group_change_pointers_.clear();
+  group_notes_.audit.clear();
   {
     const std::lock_guard lock(producers_mutex_);
     for (const auto& producer : producers_) {
@@ -109,6 +110,7 @@ std::size_t Committer::drain() {
         group_cells_.push_back(entry.write);
       }
       producer->head_.store(head, std::memory_order_release);
+      producer->notes_.take(group_notes_.audit);
     }
   }
   {
@@ -118,12 +120,13 @@ std::size_t Committer::drain() {
   // A group that is full has left somebody behind, who may wait.
   if (group_cells_.size() >= cells_per_group_max) urgent_.store(true, std::memory_order_relaxed);
   for (const Waiting* waiting : group_changes_) group_change_pointers_.push_back(waiting->change);
-  return group_cells_.size() + group_changes_.size();
+  if (!group_notes_.audit.empty()) group_change_pointers_.push_back(&group_notes_);
+  return group_cells_.size() + group_change_pointers_.size();
 }
 
 void Committer::commit_group() {
   cell_outcomes_.assign(group_cells_.size(), Outcome::failed);
-  change_outcomes_.assign(group_changes_.size(), Outcome::failed);
+  change_outcomes_.assign(group_change_pointers_.size(), Outcome::failed);
   const auto begin = std::chrono::steady_clock::now();
   store_.advance(group_cells_, group_change_pointers_, cell_outcomes_, change_outcomes_);
   const auto spent = std::chrono::steady_clock::now() - begin;
@@ -140,6 +143,9 @@ void Committer::commit_group() {
                         .spent = spent,
                         .durable = std::none_of(cell_outcomes_.begin(), cell_outcomes_.end(), failed) &&
                                    std::none_of(change_outcomes_.begin(), change_outcomes_.end(), failed)});
+  }
+  if (!group_notes_.audit.empty() && change_outcomes_.back() == Outcome::failed) {
+    counters_.notes_lost.fetch_add(group_notes_.audit.size(), std::memory_order_relaxed);
   }
   if (!store_.writable()) counters_.failed_groups.fetch_add(1, std::memory_order_relaxed);
 
@@ -174,6 +180,7 @@ bool Committer::queued() {
     const std::lock_guard lock(producers_mutex_);
     for (const auto& producer : producers_) {
       if (producer->tail_.load(std::memory_order_acquire) != producer->head_.load(std::memory_order_relaxed)) return true;
+      if (producer->notes_.has_published()) return true;
     }
   }
   const std::lock_guard lock(changes_mutex_);

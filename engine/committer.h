@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/audit_ring.h"
 #include "engine/store.h"
 
 namespace watchword::engine {
@@ -42,10 +43,16 @@ class Producer {
   bool has_room(std::size_t count) noexcept;
   // Queues a cell; not seen by the committer before publish(). has_room() must have said yes.
   void push(const CellWrite& write, Ticket* ticket) noexcept;
-  void publish() noexcept { tail_.store(pending_tail_, std::memory_order_release); }
-  bool has_unpublished() const noexcept { return pending_tail_ != tail_.load(std::memory_order_relaxed); }
+  // Entries of the audit trail first: a cell that the committer sees has its entry in the same group.
+  void publish() noexcept {
+    notes_.publish();
+    tail_.store(pending_tail_, std::memory_order_release);
+  }
+  bool has_unpublished() const noexcept { return pending_tail_ != tail_.load(std::memory_order_relaxed) || notes_.has_unpublished(); }
   // Whether a ticket was pushed since this was asked last: somebody waits.
   bool take_urgent() noexcept { return std::exchange(urgent_, false); }
+  // What the trail says about the cells; push an entry before its cell is published.
+  AuditRing& notes() noexcept { return notes_; }
 
  private:
   friend class Committer;
@@ -55,6 +62,7 @@ class Producer {
   };
   TicketSink* sink_;
   std::vector<Entry> entries_;
+  AuditRing notes_;
   // Producer's side: only the producer writes these.
   alignas(64) std::uint64_t pending_tail_ = 0;
   std::uint64_t head_seen_ = 0;
@@ -88,7 +96,8 @@ struct CommitCounters {
   std::atomic<std::uint64_t> cells{0};
   std::atomic<std::uint64_t> changes{0};
   std::atomic<std::uint64_t> failed_groups{0};
-  std::atomic<std::uint64_t> busy_ns{0};  // time inside Store::advance
+  std::atomic<std::uint64_t> notes_lost{0};  // entries of the audit trail in groups that failed
+  std::atomic<std::uint64_t> busy_ns{0};     // time inside Store::advance
 };
 
 class Committer {
@@ -150,7 +159,8 @@ class Committer {
   std::vector<std::pair<Ticket*, TicketSink*>> group_tickets_;
   std::vector<std::size_t> ticket_cells_;
   std::vector<Waiting*> group_changes_;
-  std::vector<const Change*> group_change_pointers_;
+  std::vector<const Change*> group_change_pointers_;  // of the changes, then of the notes where there are any
+  Change group_notes_;
   std::vector<Outcome> cell_outcomes_, change_outcomes_;
   std::thread thread_;
 };

@@ -158,6 +158,10 @@ class Store {
 
   // The audit trail, newest first. Any thread. Throws StoreError.
   virtual AuditPage audit(const AuditQuery& query) = 0;
+  // The newest entry's number; 0: there never was one. Cheap, any thread.
+  virtual std::uint64_t audit_last() const noexcept = 0;
+  // Entries after number `after`, oldest first, at most `limit`. Any thread. Throws StoreError.
+  virtual std::vector<AuditRow> audit_after(std::uint64_t after, std::size_t limit) = 0;
 
   // 32 bytes, the same for the life of the data directory: keys receipts and fingerprints.
   virtual const SecretBytes& hash_key() const = 0;

@@ -80,6 +80,10 @@ class RocksStore : public engine::Store {
   std::optional<std::string> document(std::string_view name) override;
   std::vector<std::pair<std::string, std::string>> documents(std::string_view prefix) override;
   engine::AuditPage audit(const engine::AuditQuery& query) override { return audit_.query(query); }
+  std::uint64_t audit_last() const noexcept override { return audit_.last(); }
+  std::vector<engine::AuditRow> audit_after(std::uint64_t after, std::size_t limit) override {
+    return audit_.after(after, limit);
+  }
   const engine::SecretBytes& hash_key() const override { return keys_.hash_key(); }
   engine::StoreHealth health() const override;
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }

@@ -71,6 +71,16 @@ class MemoryStore : public Store {
     for (std::size_t i = trail_.size(); i-- > 0;) page.rows.push_back({i + 1, trail_[i]});
     return page;
   }
+  std::uint64_t audit_last() const noexcept override {
+    const std::lock_guard lock(mutex_);
+    return trail_.size();
+  }
+  std::vector<AuditRow> audit_after(std::uint64_t after, std::size_t limit) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<AuditRow> rows;
+    for (std::size_t i = after; i < trail_.size() && rows.size() < limit; ++i) rows.push_back({i + 1, trail_[i]});
+    return rows;
+  }
   const SecretBytes& hash_key() const override { return hash_key_; }
   StoreHealth health() const override { return {writable_, false, ""}; }
   bool writable() const noexcept override { return writable_; }
@@ -103,7 +113,7 @@ class MemoryStore : public Store {
     trail_.insert(trail_.end(), change.audit.begin(), change.audit.end());
   }
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, UserRecord> users_;
   std::map<CellKey, CellValue> cells_;
   std::map<std::string, std::string> documents_;
