@@ -1,9 +1,13 @@
 #include "api/event_loop.h"
 
+#include <openssl/crypto.h>
 #include <pthread.h>
+
+#include <spdlog/spdlog.h>
 
 #include <boost/asio/post.hpp>
 
+#include "api/import_rows.h"
 #include "api/problem.h"
 #include "engine/rcu.h"
 
@@ -52,8 +56,12 @@ class EventLoop::AdminJob final : public LoopJob {
     Connection& connection = *exchange_.connection;
     connection.pin();
     if (loop_.services_.stopping.load(std::memory_order_relaxed)) exchange_.form.close = true;
-    write_response(exchange_.out, response_, exchange_.form);
-    connection.answered(exchange_);
+    if (response_.more != nullptr) {
+      connection.answered_in_pieces(exchange_, response_);
+    } else {
+      write_response(exchange_.out, response_, exchange_.form);
+      connection.answered(exchange_);
+    }
     connection.work();
     connection.unpin();
   }
@@ -62,6 +70,64 @@ class EventLoop::AdminJob final : public LoopJob {
   const Route route_;
   Request request_;
   Response response_;
+};
+
+class EventLoop::RowsJob final : public LoopJob {
+ public:
+  RowsJob(EventLoop& loop, Exchange& exchange, std::unique_ptr<ImportRows> rows_in, std::string bytes_in, bool last)
+      : LoopJob(loop), rows(std::move(rows_in)), bytes(std::move(bytes_in)), exchange_(exchange), last_(last) {}
+
+  std::unique_ptr<ImportRows> rows;
+  std::string bytes;
+
+ private:
+  void work() noexcept override {
+    try {
+      answer_ = rows->take(bytes);
+      if (!answer_ && last_) answer_ = rows->finish();
+    } catch (const std::exception& fault) {
+      spdlog::error("an import failed: {}", fault.what());
+      answer_ = problem(503, "store_unavailable", "The store cannot be read at the moment. Send all rows again later.");
+    }
+    OPENSSL_cleanse(bytes.data(), bytes.size());
+  }
+  void finish() override {
+    Connection& connection = *exchange_.connection;
+    connection.pin();
+    connection.took_rows(exchange_, std::move(rows), answer_);
+    connection.work();
+    connection.unpin();
+  }
+
+  Exchange& exchange_;
+  const bool last_;
+  std::optional<Response> answer_;
+};
+
+class EventLoop::PieceJob final : public LoopJob {
+ public:
+  PieceJob(EventLoop& loop, Exchange& exchange) : LoopJob(loop), exchange_(exchange), source_(exchange.more) {}
+
+ private:
+  void work() noexcept override {
+    try {
+      state_ = source_->next(piece_) ? Piece::one_of_more : Piece::last;
+    } catch (const std::exception& fault) {
+      spdlog::error("an answer is cut: {}", fault.what());
+    }
+  }
+  void finish() override {
+    Connection& connection = *exchange_.connection;
+    connection.pin();
+    connection.made_piece(exchange_, piece_, state_);
+    connection.work();
+    connection.unpin();
+  }
+
+  Exchange& exchange_;
+  const std::shared_ptr<BodySource> source_;
+  std::string piece_;
+  Piece state_ = Piece::failed;
 };
 
 class EventLoop::LoadJob final : public LoopJob {
@@ -203,6 +269,7 @@ void EventLoop::recycle(Exchange& exchange) {
   exchange.ready = false;
   exchange.waits = false;
   exchange.batch.reset();
+  exchange.more.reset();
   if (exchange.out.capacity() > spare_answer_bytes_max) {
     exchange.out = {};
   } else {
@@ -230,6 +297,21 @@ bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
                                                                    : services_.workers;
   std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, route, std::move(request));
   return pool.submit(job);
+}
+
+bool EventLoop::take_rows(Exchange& exchange, std::unique_ptr<ImportRows>& rows, std::string& bytes, bool last) {
+  auto made = std::make_unique<RowsJob>(*this, exchange, std::move(rows), std::move(bytes), last);
+  RowsJob& one = *made;
+  std::unique_ptr<WorkerPool::Job> job = std::move(made);
+  if (services_.workers.submit(job)) return true;
+  rows = std::move(one.rows);
+  bytes = std::move(one.bytes);
+  return false;
+}
+
+bool EventLoop::make_piece(Exchange& exchange) {
+  std::unique_ptr<WorkerPool::Job> job = std::make_unique<PieceJob>(*this, exchange);
+  return services_.workers.submit(job);
 }
 
 void EventLoop::proceed(Exchange& exchange, VerifyPlane::Progress progress) {

@@ -51,6 +51,7 @@ struct Exchange {
   bool waits = false;        // a ticket or a job comes back to it: it and its connection stay
   AnswerForm form;
   std::string out;
+  std::shared_ptr<BodySource> more;  // what follows `out`, piece by piece; null: nothing
   AccessKeys::Granted caller{};
   Question question;
   std::unique_ptr<Batch> batch;  // instead of `question`

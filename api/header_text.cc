@@ -12,9 +12,24 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
-bool is_json(std::string_view content_type) {
+namespace {
+
+bool is_one_of(std::string_view content_type, std::initializer_list<std::string_view> names) {
   const std::size_t end = std::min(content_type.find_first_of("; \t"), content_type.size());
-  return content_type.empty() || boost::algorithm::iequals(content_type.substr(0, end), "application/json");
+  const std::string_view said = content_type.substr(0, end);
+  return content_type.empty() || std::any_of(names.begin(), names.end(),
+                                             [&](std::string_view name) { return boost::algorithm::iequals(said, name); });
+}
+
+}  // namespace
+
+bool is_json(std::string_view content_type) {
+  return is_one_of(content_type, {"application/json"});
+}
+
+bool is_json_lines(std::string_view content_type) {
+  return is_one_of(content_type,
+                   {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"});
 }
 
 }  // namespace watchword::api

@@ -9,5 +9,7 @@ namespace watchword::api {
 std::string_view trimmed(std::string_view text);
 // Nothing said is taken as JSON; anything else said is not.
 bool is_json(std::string_view content_type);
+// JSON lines, under any of the names that they go by; nothing said is taken as that.
+bool is_json_lines(std::string_view content_type);
 
 }  // namespace watchword::api

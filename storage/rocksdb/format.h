@@ -43,6 +43,7 @@ inline std::size_t shard_of(engine::UserNumber number) {
 std::string encode_row(const engine::UserRecord& record, const KeyRing& keys);
 engine::UserRecord decode_row(std::string_view user, std::string_view row, const KeyRing& keys);
 // Without opening a secret.
+engine::UserRecord decode_row_sealed(std::string_view user, std::string_view row);
 engine::UserSummary summarise_row(std::string_view user, std::string_view row);
 
 std::string encode_cell_key(engine::CellKey key);
