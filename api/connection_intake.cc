@@ -44,6 +44,7 @@ bool Connection::begin_intake(const RequestHead& head, bool body_is_here) {
                                                .complete = false,
                                                .fault = {}});
   since_ms_ = loop_.tick_ms();
+  head_begun_ = false;
   starved_ = false;
   return true;
 }
