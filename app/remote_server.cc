@@ -109,9 +109,9 @@ RemoteServer::RemoteServer(RemoteOptions options) : options_(std::move(options))
     SSL* session = nullptr;
     BIO_get_ssl(stream_->bio.get(), &session);
     if (session == nullptr) throw std::runtime_error("TLS cannot be set up");
-    const std::string name = url->host_address();
+    std::string name = url->host_address();
     if (url->host_type() == boost::urls::host_type::name) {
-      SSL_set_tlsext_host_name(session, name.c_str());
+      SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
       SSL_set1_host(session, name.c_str());
     } else {
       X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), name.c_str());
