@@ -167,6 +167,12 @@ Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
   return response;
 }
 
+std::vector<std::pair<Method, std::string_view>> AdminPlane::operations() {
+  std::vector<std::pair<Method, std::string_view>> list;
+  for (const Route& route : routes) list.emplace_back(route.method, route.pattern);
+  return list;
+}
+
 bool AdminPlane::takes_rows(Method method, std::string_view target) {
   return method == Method::post && target.substr(0, target.find('?')) == import_path;
 }

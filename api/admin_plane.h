@@ -6,6 +6,8 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <tl/expected.hpp>
 
@@ -36,6 +38,9 @@ class AdminPlane {
   // where the body begins. The refusal: the caller sends it.
   static bool takes_rows(Method method, std::string_view target);
   tl::expected<std::unique_ptr<ImportRows>, Response> begin_rows(const Request& request, engine::UnixMillis now);
+
+  // What there is, as a method and a path with its names in braces. For whoever describes it.
+  static std::vector<std::pair<Method, std::string_view>> operations();
 
   PortalLinks& links() { return links_; }
   // How links begin, "https://mfa.example.com", and how long they are good where nobody says. Before the first request.

@@ -202,6 +202,9 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
       if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
       if (route == Route::readiness) return answer_readiness(exchange);
       return answer(exchange, {.body = R"({"status":"ok"})"});
+    case Route::documents:
+      if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
+      return answer(exchange, loop_.services().documents.at(head.target.substr(0, head.target.find('?'))));
     case Route::unknown:
       return answer(exchange, not_found());
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
 
+#include "api/api_documents.h"
+
 namespace watchword::api {
 namespace {
 
@@ -20,6 +22,7 @@ Route route_of(std::string_view target, std::uint8_t planes) {
   const bool page = path == "/portal" || path == "/console" || path.starts_with("/portal/") ||
                     path.starts_with("/console/") || path.starts_with("/assets/");
   if (page && serves(planes, Plane::portal)) return Route::portal;
+  if (ApiDocuments::has(path) && (serves(planes, Plane::verify) || serves(planes, Plane::admin))) return Route::documents;
   if (path == "/healthz") return Route::health;
   if (path == "/readyz") return Route::readiness;
   return Route::unknown;

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "api/admin_plane.h"
+#include "api/api_documents.h"
 #include "api/audit_queue.h"
 #include "api/portal_plane.h"
 #include "api/server.h"
@@ -29,6 +30,7 @@ struct Services {
   AccessKeys& keys;
   const ServerOptions options;
   AuditQueue audit_queue;
+  const ApiDocuments documents;
   AdminPlane admin;
   PortalPlane portal;
   WorkerPool workers;
