@@ -234,7 +234,7 @@ def chunked_until_answered(server, body):
 def test_malformed_chunks_end_an_import(server):
     with server.connect() as connection:
         connection.send(request_bytes("POST", "/v1/import", None, server.admin, {**NDJSON, "Transfer-Encoding": "chunked"}))
-        connection.send(b"5\r\n{}\n{}XX")
+        connection.send(b"5\r\n{}\n{}XX\r\n")
         assert_problem(connection.read(), 400)
         assert connection.closed_by_server()
     server.assert_healthy()
