@@ -2,9 +2,12 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
+
 #include <boost/asio/error.hpp>
 
 #include "api/connection_chunked.h"
+#include "api/connection_intake.h"
 #include "api/event_loop.h"
 #include "api/problem.h"
 
@@ -41,6 +44,11 @@ Connection::~Connection() {
     first_ = exchange.next;
     loop_.recycle(exchange);
   }
+}
+
+bool Connection::may_take() const {
+  if (intake_ != nullptr) return intake_->has_room();
+  return !closing_ && exchange_count_ < exchanges_max && exclusive_ == nullptr;
 }
 
 void Connection::start() {
@@ -143,6 +151,7 @@ void Connection::work() {
 
 void Connection::settle() {
   if (!open() || lingering_) return;
+  if (input_ended_ && intake_awaits_client()) return cut();
   if (exchange_count_ == 0) {
     const bool stopping = loop_.services().stopping.load(std::memory_order_relaxed);
     if (input_ended_) return cut();
@@ -160,10 +169,14 @@ void Connection::send() {
          exchange = exchange->next) {
       parts[count++] = std::string_view(exchange->out).substr(skip);
       skip = 0;
+      if (exchange->more != nullptr) break;
     }
     const std::span<const std::string_view> answers(parts.data(), count);
     Error error;
-    std::size_t bytes = tls_ ? tls_->write(answers, error) : socket_.write(answers, error);
+    std::size_t bytes = 0;
+    // The end of an answer in pieces can be empty.
+    const bool nothing = std::all_of(answers.begin(), answers.end(), [](std::string_view part) { return part.empty(); });
+    if (!nothing) bytes = tls_ ? tls_->write(answers, error) : socket_.write(answers, error);
     if (error == boost::asio::error::would_block) return wait_writable();
     if (error) return cut();
     sent_ms_ = loop_.tick_ms();
@@ -172,6 +185,12 @@ void Connection::send() {
     for (bytes += first_sent_bytes_; first_ != nullptr && first_->ready && bytes >= first_->out.size();) {
       Exchange& sent = *first_;
       bytes -= sent.out.size();
+      if (sent.more != nullptr) {
+        sent.ready = false;
+        sent.out.clear();
+        ask_for_piece();
+        break;
+      }
       first_ = sent.next;
       if (first_ == nullptr) last_ = nullptr;
       --exchange_count_;
@@ -186,7 +205,7 @@ void Connection::send() {
 void Connection::answered(Exchange& exchange) {
   exchange.ready = true;
   if (const LoopMetrics* const metrics = loop_.metrics()) exchange.decided = metrics->lap();
-  if (exclusive_ == &exchange) exclusive_ = nullptr;
+  if (exclusive_ == &exchange && exchange.more == nullptr) exclusive_ = nullptr;
   if (!exchange.waits) return;
   exchange.waits = false;
   unpin();  // the caller holds another pin
@@ -210,6 +229,8 @@ void Connection::cut() {
   wipe_and_clear(kept_);
   familiar_head_.reset();
   wipe_and_clear(familiar_);
+  if (intake_ != nullptr) wipe_and_clear(intake_->waiting);
+  intake_.reset();
   OPENSSL_cleanse(presented_.data(), presented_.size());
   presented_bytes_ = 0;
 }
@@ -224,7 +245,7 @@ Connection::Phase Connection::phase() const {
   if (lingering_) return Phase::lingering;
   if (tls_ && !tls_->established()) return Phase::handshake;
   if (writing_) return Phase::sending;
-  if (chunked_ != nullptr || wanted_bytes_ > 0) return Phase::body;
+  if (chunked_ != nullptr || wanted_bytes_ > 0 || intake_awaits_client()) return Phase::body;
   if (head_begun_) return Phase::head;
   return exchange_count_ > 0 ? Phase::answering : Phase::idle;
 }
@@ -233,6 +254,8 @@ void Connection::sweep() {
   if (!open()) return;
   pin();
   const ServerOptions& options = loop_.services().options;
+  if (intake_ != nullptr) hand_over_rows();
+  if (first_ != nullptr && first_->more != nullptr && !first_->ready && !first_->waits) ask_for_piece();
   const std::int64_t waited_ms = loop_.tick_ms() - since_ms_;
   const auto late = [&](std::chrono::seconds limit) { return waited_ms > std::chrono::milliseconds(limit).count(); };
   switch (phase()) {
@@ -250,6 +273,11 @@ void Connection::sweep() {
       break;
     case Phase::body:
       if (!late(options.body_timeout)) break;
+      if (intake_ != nullptr) {
+        end_intake(problem(408, "request_timeout", "The body did not go on in time. The rows before that are in."));
+        work();
+        break;
+      }
       refuse(problem(408, "request_timeout", "The body did not arrive in time."));
       work();
       break;
@@ -267,6 +295,10 @@ void Connection::sweep() {
 
 void Connection::drain() {
   pin();
+  if (intake_awaits_client()) {
+    end_intake(intake_->rows->interrupted());
+    work();
+  }
   if (!in_flight() && !lingering_) cut();
   unpin();
 }

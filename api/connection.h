@@ -22,6 +22,8 @@
 namespace watchword::api {
 
 class EventLoop;
+class ImportRows;
+
 class Connection {
  public:
   // `gate`: the listener's TLS; null: plain HTTP.
@@ -36,6 +38,11 @@ class Connection {
   void resume();
   // The exchange waited, and now its answer is there. work() is to be called after a round of these.
   void answered(Exchange& exchange);
+  // The answer's head is there, and its body comes in pieces.
+  void answered_in_pieces(Exchange& exchange, const Response& response);
+  void made_piece(Exchange& exchange, std::string_view piece, Piece state);
+  // A piece of an import was worked on. An answer: the import is over.
+  void took_rows(Exchange& exchange, std::unique_ptr<ImportRows> rows, const std::optional<Response>& answer);
   // Sends what is ready, takes what is buffered, reads on.
   void work();
   // Deadlines.
@@ -56,6 +63,7 @@ class Connection {
 
  private:
   struct Chunked;
+  struct Intake;
   enum class Phase : std::uint8_t { handshake, idle, head, body, answering, sending, lingering };
 
   // connection.cc: bytes
@@ -65,12 +73,20 @@ class Connection {
   std::size_t receive(std::span<char> into, boost::system::error_code& error);
   void send();
   bool open() const { return socket_.is_open(); }
-  bool may_take() const { return !closing_ && exchange_count_ < exchanges_max && exclusive_ == nullptr; }
+  bool may_take() const;
   bool in_flight() const { return exchange_count_ > 0 || !kept_.empty() || chunked_ != nullptr; }
   void settle();
+  void ask_for_piece();
   void linger();
   void reset();
   Phase phase() const;
+
+  // connection_intake.cc: a body of any length
+  bool begin_intake(const RequestHead& head, bool body_is_here);
+  bool take_in(std::string_view input, std::size_t& at);
+  void hand_over_rows();
+  void end_intake(const Response& response);
+  bool intake_awaits_client() const;
 
   // connection_requests.cc: requests
   std::size_t take(std::string_view input);
@@ -122,7 +138,8 @@ class Connection {
   std::size_t wanted_bytes_ = 0;  // of the request being received, once its head is known
   std::string kept_;              // input that waits for more, or for its turn
   std::unique_ptr<Chunked> chunked_;
-  Exchange* first_ = nullptr;  // in the order of requests
+  std::unique_ptr<Intake> intake_;  // an import that is coming in
+  Exchange* first_ = nullptr;       // in the order of requests
   Exchange* last_ = nullptr;
   unsigned exchange_count_ = 0;
   std::size_t first_sent_bytes_ = 0;

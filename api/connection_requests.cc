@@ -51,6 +51,10 @@ Response overloaded() {
 std::size_t Connection::take(std::string_view input) {
   std::size_t at = 0;
   while (may_take()) {
+    if (intake_ != nullptr) {
+      if (!take_in(input, at)) break;
+      continue;
+    }
     if (chunked_ != nullptr) {
       if (!take_chunked(input, at)) break;
       continue;
@@ -73,6 +77,11 @@ std::size_t Connection::take(std::string_view input) {
     }
     const bool known = wanted_bytes_ > 0;  // the head was looked at before, and admitted
     const bool whole = !head->chunked && rest.size() - head->bytes >= head->content_length;
+    if (!known && head->has_body() && begin_intake(*head, whole)) {
+      at += head->bytes;
+      continue;
+    }
+    if (closing_) break;
     if (!known && head->has_body() && !admit(*head, whole)) break;
     if (head->chunked) {
       chunked_ = std::make_unique<Chunked>(rest.substr(0, head->bytes), body_limit(*head));
@@ -244,6 +253,9 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
         return answer(exchange, problem(404, "not_found", "This server exposes no metrics (metrics.enabled)."));
       }
       return manage(exchange, route, head, body);
+    case Route::documents:
+      if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
+      return answer(exchange, loop_.services().documents.at(head.target.substr(0, head.target.find('?'))));
     case Route::unknown:
       return answer(exchange, not_found());
   }

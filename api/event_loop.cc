@@ -1,9 +1,14 @@
 #include "api/event_loop.h"
 
+#include <openssl/crypto.h>
 #include <pthread.h>
+
+#include <spdlog/spdlog.h>
 
 #include <boost/asio/post.hpp>
 
+#include "api/import_rows.h"
+#include "api/log.h"
 #include "api/problem.h"
 #include "engine/rcu.h"
 
@@ -63,8 +68,12 @@ class EventLoop::AdminJob final : public LoopJob {
     loop_.turn();
     if (loop_.services_.stopping.load(std::memory_order_relaxed)) exchange_.form.close = true;
     if (!response_.route.empty()) exchange_.route_template = response_.route;
-    write_answer(exchange_, response_);
-    connection.answered(exchange_);
+    if (response_.more != nullptr) {
+      connection.answered_in_pieces(exchange_, response_);
+    } else {
+      write_answer(exchange_, response_);
+      connection.answered(exchange_);
+    }
     connection.work();
     connection.unpin();
     loop_.end_round();
@@ -74,6 +83,68 @@ class EventLoop::AdminJob final : public LoopJob {
   const Route route_;
   Request request_;
   Response response_;
+};
+
+class EventLoop::RowsJob final : public LoopJob {
+ public:
+  RowsJob(EventLoop& loop, Exchange& exchange, std::unique_ptr<ImportRows> rows_in, std::string bytes_in, bool last)
+      : LoopJob(loop), rows(std::move(rows_in)), bytes(std::move(bytes_in)), exchange_(exchange), last_(last) {}
+
+  std::unique_ptr<ImportRows> rows;
+  std::string bytes;
+
+ private:
+  void work() noexcept override {
+    try {
+      answer_ = rows->take(bytes);
+      if (!answer_ && last_) answer_ = rows->finish();
+    } catch (const std::exception& fault) {
+      log(Level::error, "an import failed", {{"reason", fault.what()}, {"trace", std::string(exchange_.trace.view())}});
+      answer_ = problem(503, "store_unavailable", "The store cannot be read at the moment. Send all rows again later.");
+    }
+    OPENSSL_cleanse(bytes.data(), bytes.size());
+  }
+  void finish() override {
+    Connection& connection = *exchange_.connection;
+    connection.pin();
+    loop_.turn();
+    connection.took_rows(exchange_, std::move(rows), answer_);
+    connection.work();
+    connection.unpin();
+    loop_.end_round();
+  }
+
+  Exchange& exchange_;
+  const bool last_;
+  std::optional<Response> answer_;
+};
+
+class EventLoop::PieceJob final : public LoopJob {
+ public:
+  PieceJob(EventLoop& loop, Exchange& exchange) : LoopJob(loop), exchange_(exchange), source_(exchange.more) {}
+
+ private:
+  void work() noexcept override {
+    try {
+      state_ = source_->next(piece_) ? Piece::one_of_more : Piece::last;
+    } catch (const std::exception& fault) {
+      log(Level::error, "an answer is cut", {{"reason", fault.what()}, {"trace", std::string(exchange_.trace.view())}});
+    }
+  }
+  void finish() override {
+    Connection& connection = *exchange_.connection;
+    connection.pin();
+    loop_.turn();
+    connection.made_piece(exchange_, piece_, state_);
+    connection.work();
+    connection.unpin();
+    loop_.end_round();
+  }
+
+  Exchange& exchange_;
+  const std::shared_ptr<BodySource> source_;
+  std::string piece_;
+  Piece state_ = Piece::failed;
 };
 
 class EventLoop::LoadJob final : public LoopJob {
@@ -282,6 +353,7 @@ void EventLoop::recycle(Exchange& exchange) {
   exchange.verified = false;
   exchange.route = Route::unknown;
   exchange.batch.reset();
+  exchange.more.reset();
   if (exchange.out.capacity() > spare_answer_bytes_max) {
     exchange.out = {};
   } else {
@@ -314,6 +386,21 @@ bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
                                                                    : services_.workers;
   std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, route, std::move(request));
   return pool.submit(job);
+}
+
+bool EventLoop::take_rows(Exchange& exchange, std::unique_ptr<ImportRows>& rows, std::string& bytes, bool last) {
+  auto made = std::make_unique<RowsJob>(*this, exchange, std::move(rows), std::move(bytes), last);
+  RowsJob& one = *made;
+  std::unique_ptr<WorkerPool::Job> job = std::move(made);
+  if (services_.workers.submit(job)) return true;
+  rows = std::move(one.rows);
+  bytes = std::move(one.bytes);
+  return false;
+}
+
+bool EventLoop::make_piece(Exchange& exchange) {
+  std::unique_ptr<WorkerPool::Job> job = std::make_unique<PieceJob>(*this, exchange);
+  return services_.workers.submit(job);
 }
 
 void EventLoop::proceed(Exchange& exchange, VerifyPlane::Progress progress) {

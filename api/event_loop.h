@@ -26,6 +26,7 @@
 namespace watchword::api {
 
 using Executor = boost::asio::io_context::executor_type;  // concrete: a type-erased one costs at every operation
+class ImportRows;
 
 class EventLoop final : public engine::TicketSink {
  public:
@@ -72,11 +73,17 @@ class EventLoop final : public engine::TicketSink {
   void end_round();
   // Runs the managed request on a worker; the answer comes back to connection.answered(). False: overloaded.
   bool manage(Exchange& exchange, Route route, Request request);
+  // The same for the next bytes of an import; they come back to connection.took_rows().
+  bool take_rows(Exchange& exchange, std::unique_ptr<ImportRows>& rows, std::string& bytes, bool last);
+  // The same for the next piece of an answer; it comes back to connection.made_piece().
+  bool make_piece(Exchange& exchange);
   // What VerifyPlane asked for: users are loaded, tickets awaited, or the answer is there.
   void proceed(Exchange& exchange, VerifyPlane::Progress progress);
 
  private:
   class AdminJob;
+  class RowsJob;
+  class PieceJob;
   class LoadJob;
   class RecoveryJob;
   void run();

@@ -54,6 +54,7 @@ struct Exchange {
   bool waits = false;        // a ticket or a job comes back to it: it and its connection stay
   AnswerForm form;
   std::string out;
+  std::shared_ptr<BodySource> more;  // what follows `out`, piece by piece; null: nothing
   AccessKeys::Granted caller{};
   FixedText<64> address;  // the client's, of a verification; for the audit trail
   FixedText<128> trace;   // RequestHead::trace, for the log and the audit trail

@@ -11,5 +11,7 @@ std::string_view trimmed(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 // Nothing said is taken as JSON; anything else said is not.
 bool is_json(std::string_view content_type);
+// JSON lines, under any of the names that they go by; nothing said is taken as that.
+bool is_json_lines(std::string_view content_type);
 
 }  // namespace watchword::api

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "api/access_keys.h"
+#include "api/body_source.h"
 #include "engine/audit.h"
 
 namespace watchword::api {
@@ -43,6 +45,7 @@ struct Response {
   std::vector<std::pair<std::string, std::string>> headers;  // further ones: Allow, ETag, Retry-After, Location...
   bool no_store = true;                                      // Cache-Control: no-store
   std::string_view route;                                    // the template that answers, a constant; empty: none does
+  std::shared_ptr<BodySource> more;                          // the body, instead of `body`, where it has no known length
 };
 
 }  // namespace watchword::api

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/api_documents.h"
 #include "api/header_text.h"
 
 namespace watchword::api {
@@ -22,6 +23,7 @@ Route route_of(std::string_view target, std::uint8_t planes) {
                     path.starts_with("/console/") || path.starts_with("/assets/");
   if (page && serves(planes, Plane::portal)) return Route::portal;
   if (path == "/metrics" && serves(planes, Plane::metrics)) return Route::metrics;
+  if (ApiDocuments::has(path) && (serves(planes, Plane::verify) || serves(planes, Plane::admin))) return Route::documents;
   if (path == "/healthz") return Route::health;
   if (path == "/readyz") return Route::readiness;
   return Route::unknown;

@@ -15,9 +15,10 @@ enum class Route : std::uint8_t {
   readiness,  // fit to be asked; no key
   verify,
   batch,
-  managed,  // everything else under /v1/: AdminPlane
-  portal,   // pages and their APIs: PortalPlane; sessions instead of keys
-  metrics,  // what Prometheus scrapes
+  managed,    // everything else under /v1/: AdminPlane
+  documents,  // the OpenAPI document and its pages; no key
+  portal,     // pages and their APIs: PortalPlane; sessions instead of keys
+  metrics,    // what Prometheus scrapes
   unknown,
 };
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "api/admin_plane.h"
+#include "api/api_documents.h"
 #include "api/audit_queue.h"
 #include "api/http_metrics.h"
 #include "api/portal_plane.h"
@@ -36,6 +37,7 @@ struct Services {
   metrics::Exposition* const exposition;  // null: nothing is counted
   HttpMetrics http;
   AuditQueue audit_queue;
+  const ApiDocuments documents;
   AdminPlane admin;
   PortalPlane portal;
   WorkerPool workers;

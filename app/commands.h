@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/remote_server.h"
 
 namespace watchword::app {
 
@@ -25,6 +26,11 @@ struct ExportOptions {
   bool with_secrets = false;
 };
 int run_export(const Config& config, const ExportOptions& options);
+
+// Through a running server (remote_bulk.cc).
+int run_remote_import(const RemoteOptions& remote, const ImportOptions& options);
+int run_remote_export(const RemoteOptions& remote, const ExportOptions& options);
+int run_remote_backup(const RemoteOptions& remote);
 
 int run_backup(const Config& config, const std::string& directory);
 // `backup` 0: the newest.

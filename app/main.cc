@@ -1,7 +1,9 @@
 // The command line: which command, with which configuration. Flags win over the file.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 
 #include "api/log.h"
@@ -23,6 +25,7 @@ struct Arguments {
   app::KeyOptions key_options;
   std::string key_id;
   std::string key_overlap;
+  app::RemoteOptions remote;
   std::string backup_dir;
   std::uint32_t backup_id = 0;
   std::string audit_head_file;
@@ -72,6 +75,25 @@ void take_data_dir(CLI::App* command, Arguments& arguments) {
   command->add_option("--data-dir", arguments.data_dir, "Data directory");
 }
 
+// Instead of a data directory of one's own.
+void take_url(CLI::App* command, Arguments& arguments) {
+  CLI::Option* const url = command->add_option("--url", arguments.remote.url,
+                                               "A running server, https://HOST:PORT; its key in WATCHWORD_API_KEY");
+  url->excludes(command->get_option("--data-dir"));
+  command->add_option("--ca-file", arguments.remote.ca_file, "PEM file: who signed that server's certificate")->needs(url);
+}
+
+// The key is in the environment, where other users of the machine do not see it, as they would on the command line.
+bool take_key(Arguments& arguments) {
+  const char* const key = std::getenv("WATCHWORD_API_KEY");
+  arguments.remote.api_key = key != nullptr ? key : "";
+  const bool printable = std::all_of(arguments.remote.api_key.begin(), arguments.remote.api_key.end(),
+                                     [](char c) { return c > ' ' && c < 0x7f; });
+  if (!arguments.remote.api_key.empty() && printable) return true;
+  std::fprintf(stderr, "watchword: set WATCHWORD_API_KEY to an API key with the scope admin of that server\n");
+  return false;
+}
+
 int run(int argc, char** argv) {
   Arguments arguments;
   CLI::App program{"Watchword registers authenticator apps and verifies their codes."};
@@ -92,15 +114,22 @@ int run(int argc, char** argv) {
   import->add_option("--format", arguments.format, "csv")->check(CLI::IsMember({"csv"}));
   import->add_flag("--allow-short-secrets", arguments.import_options.allow_short_secrets,
                    "Take secrets of 10 to 15 bytes too (old estates; RFC 4226 asks for 16)");
+  take_url(import, arguments);
   CLI::App* const export_command = program.add_subcommand("export", "Write all active devices as CSV");
   take_data_dir(export_command, arguments);
-  export_command->add_flag("--with-secrets", arguments.export_options.with_secrets, "Write the secrets too, in the clear");
+  take_url(export_command, arguments);
+  export_command
+      ->add_flag("--with-secrets", arguments.export_options.with_secrets,
+                 "Write the secrets too, in the clear; only from a data directory")
+      ->excludes(export_command->get_option("--url"));
   export_command->add_option("--output", arguments.export_options.output, "File to write (0600); standard output if absent");
   export_command->add_option("--format", arguments.format, "csv")->check(CLI::IsMember({"csv"}));
 
   CLI::App* const backup = program.add_subcommand("backup", "Add a verified backup to a directory of backups");
   take_data_dir(backup, arguments);
-  backup->add_option("DIR", arguments.backup_dir, "Where the backups are")->required();
+  take_url(backup, arguments);
+  backup->add_option("DIR", arguments.backup_dir, "Where the backups are; a running server has its own place")
+      ->excludes(backup->get_option("--url"));
   CLI::App* const restore = program.add_subcommand("restore", "Make a new data directory from a backup");
   take_data_dir(restore, arguments);
   restore->add_option("DIR", arguments.backup_dir, "Where the backups are")->required();
@@ -178,6 +207,16 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& fault) {
     program.exit(fault, std::cerr, std::cerr);
     return wrong_usage;
+  }
+  if (backup->parsed() && arguments.backup_dir.empty() && arguments.remote.url.empty()) {
+    std::fprintf(stderr, "watchword: name the directory for the backup, or a running server with --url\n");
+    return wrong_usage;
+  }
+  if (!arguments.remote.url.empty()) {
+    if (!take_key(arguments)) return wrong_usage;
+    if (import->parsed()) return app::run_remote_import(arguments.remote, arguments.import_options);
+    if (export_command->parsed()) return app::run_remote_export(arguments.remote, arguments.export_options);
+    return app::run_remote_backup(arguments.remote);
   }
   const app::Config config = configure(arguments);
   const LogScope log(config.log.level);

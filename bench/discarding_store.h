@@ -17,6 +17,7 @@ class DiscardingStore : public engine::Store {
   std::optional<engine::LoadedUser> load(std::string_view) override { return std::nullopt; }
   engine::UserPage list(std::string_view, std::string_view, std::size_t) override { return {}; }
   void for_each_user(const std::function<bool(const engine::UserRecord&)>&) override {}
+  void scan(std::string_view, const std::function<bool(const engine::UserRecord&)>&) override {}
   engine::UserNumber allocate_number(std::string_view) override { return {++numbers_}; }
   std::optional<std::string> document(std::string_view) override { return std::nullopt; }
   std::vector<std::pair<std::string, std::string>> documents(std::string_view) override { return {}; }

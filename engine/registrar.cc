@@ -3,32 +3,11 @@
 #include <algorithm>
 
 #include "engine/otpauth_uri.h"
+#include "engine/registration_rules.h"
 #include "engine/words.h"
 
 namespace watchword::engine {
 namespace {
-
-bool expired(const DeviceRecord& device, UnixMillis now) {
-  return device.status == DeviceStatus::pending &&
-         (device.expires_at_s <= now.seconds() || device.failed_confirmations >= failed_confirmations_max);
-}
-
-std::size_t count(const UserRecord& record, DeviceStatus status) {
-  return static_cast<std::size_t>(std::count_if(record.devices.begin(), record.devices.end(),
-                                                [&](const DeviceRecord& device) { return device.status == status; }));
-}
-
-void drop(LoadedUser& user, std::size_t at) {
-  user.record.devices.erase(user.record.devices.begin() + static_cast<std::ptrdiff_t>(at));
-  user.replay.erase(user.replay.begin() + static_cast<std::ptrdiff_t>(at));
-}
-
-// What is dead anyway goes with the next write.
-void drop_expired(LoadedUser& user, UnixMillis now) {
-  for (std::size_t i = user.record.devices.size(); i-- > 0;) {
-    if (expired(user.record.devices[i], now)) drop(user, i);
-  }
-}
 
 // Returns which they were.
 std::vector<DeviceId> drop_oldest_pending(LoadedUser& user) {
@@ -51,21 +30,6 @@ std::string tag_of(const UserRecord& record) {
 
 bool still(const UserRecord& record, const Registrar::SeenTags& seen) {
   return !seen || std::find(seen->begin(), seen->end(), tag_of(record)) != seen->end();
-}
-
-bool name_in_use(const UserRecord& record, std::string_view name, DeviceId except, UnixMillis now) {
-  return std::any_of(record.devices.begin(), record.devices.end(), [&](const DeviceRecord& device) {
-    return device.id != except && device.name == name && !expired(device, now);
-  });
-}
-
-DeviceId new_device_id(const UserRecord& record) {
-  for (;;) {
-    const DeviceId id{random_nonzero_u64()};
-    if (std::none_of(record.devices.begin(), record.devices.end(), [&](const auto& device) { return device.id == id; })) {
-      return id;
-    }
-  }
 }
 
 OtpParameters parameters_of(const NewDevice& device, const Policy& policy) {
@@ -117,8 +81,12 @@ AuditEntry Registrar::entry(std::string_view action, std::string_view user, Devi
 Registrar::Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel)
     : store_(store), committer_(committer), directory_(directory), policy_(policy), kernel_(kernel) {}
 
+std::mutex& Registrar::stripe(std::string_view user) {
+  return stripes_[(hash_user(user) >> 8) % stripes_.size()];
+}
+
 std::unique_lock<std::mutex> Registrar::lock(std::string_view user) {
-  return std::unique_lock(stripes_[(hash_user(user) >> 8) % stripes_.size()]);
+  return std::unique_lock(stripe(user));
 }
 
 std::optional<LoadedUser> Registrar::find(std::string_view user) {

@@ -150,6 +150,9 @@ class Store {
   virtual UserPage list(std::string_view prefix, std::string_view after, std::size_t limit) = 0;
   // Every user in byte order; stops when `visit` says false. Throws StoreError.
   virtual void for_each_user(const std::function<bool(const UserRecord&)>& visit) = 0;
+  // Users in byte order after `after` (exclusive), their devices without secrets; stops when `visit` says false. Any thread.
+  // Throws StoreError.
+  virtual void scan(std::string_view after, const std::function<bool(const UserRecord&)>& visit) = 0;
   // A number for a new user of this name; never given twice, also over restarts, once a change that holds it is durable.
   virtual UserNumber allocate_number(std::string_view user) = 0;
 

@@ -140,6 +140,18 @@ engine::UserRecord decode_row(std::string_view user, std::string_view row, const
   return record;
 }
 
+engine::UserRecord decode_row_sealed(std::string_view user, std::string_view row) {
+  Reader in(row);
+  std::size_t devices = 0;
+  engine::UserRecord record = read_head(in, user, devices);
+  for (std::size_t i = 0; i < devices; ++i) {
+    std::string_view sealed;
+    record.devices.push_back(read_device(in, sealed));
+  }
+  check(in.done());
+  return record;
+}
+
 engine::UserSummary summarise_row(std::string_view user, std::string_view row) {
   Reader in(row);
   std::size_t devices = 0;

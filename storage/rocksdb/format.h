@@ -46,6 +46,7 @@ inline std::size_t shard_of(engine::UserNumber number) {
 std::string encode_row(const engine::UserRecord& record, const KeyRing& keys);
 engine::UserRecord decode_row(std::string_view user, std::string_view row, const KeyRing& keys);
 // Without opening a secret.
+engine::UserRecord decode_row_sealed(std::string_view user, std::string_view row);
 engine::UserSummary summarise_row(std::string_view user, std::string_view row);
 // Without opening a secret. The oldest key that seals one in there; nullopt: there is none.
 std::optional<std::uint32_t> oldest_seal(std::string_view user, std::string_view row);

@@ -250,6 +250,10 @@ void RocksStore::for_each_user(const std::function<bool(const engine::UserRecord
   walk("", "", [&](std::string_view user, std::string_view row) { return visit(decode_row(user, row, keys_)); });
 }
 
+void RocksStore::scan(std::string_view after, const std::function<bool(const engine::UserRecord&)>& visit) {
+  walk("", after, [&](std::string_view user, std::string_view row) { return visit(decode_row_sealed(user, row)); });
+}
+
 engine::UserNumber RocksStore::allocate_number(std::string_view user) {
   return {next_number_.fetch_add(1) * shard_count + shard_of(user)};
 }

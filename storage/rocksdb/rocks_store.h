@@ -76,6 +76,7 @@ class RocksStore : public engine::Store {
   std::optional<engine::LoadedUser> load(std::string_view user) override;
   engine::UserPage list(std::string_view prefix, std::string_view after, std::size_t limit) override;
   void for_each_user(const std::function<bool(const engine::UserRecord&)>& visit) override;
+  void scan(std::string_view after, const std::function<bool(const engine::UserRecord&)>& visit) override;
   engine::UserNumber allocate_number(std::string_view user) override;
   std::optional<std::string> document(std::string_view name) override;
   std::vector<std::pair<std::string, std::string>> documents(std::string_view prefix) override;

@@ -241,7 +241,9 @@ class Connection:
         for line in lines[1:]:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-        assert "transfer-encoding" not in headers
+        if "transfer-encoding" in headers:
+            assert headers["transfer-encoding"] == "chunked" and "content-length" not in headers, headers
+            return Response(status, headers, b"" if head_only else self._chunks())
         length = 0 if head_only else int(headers.get("content-length", 0))
         while len(self.input) < length:
             self._more()
@@ -249,6 +251,21 @@ class Connection:
         if status == 100:
             return self.read(head_only)
         return Response(status, headers, body)
+
+    def _chunks(self):
+        body = []
+        while True:
+            while b"\r\n" not in self.input:
+                self._more()
+            size, _, self.input = self.input.partition(b"\r\n")
+            size = int(size, 16)
+            while len(self.input) < size + 2:
+                self._more()
+            assert self.input[size : size + 2] == b"\r\n"
+            body.append(self.input[:size])
+            self.input = self.input[size + 2 :]
+            if size == 0:
+                return b"".join(body)
 
     def request(self, method, path, body=None, headers=None, key=None):
         self.send(request_bytes(method, path, body, key or self.key, headers))

@@ -50,6 +50,13 @@ class MemoryStore : public Store {
       if (!visit(record)) return;
     }
   }
+  void scan(std::string_view after, const std::function<bool(const UserRecord&)>& visit) override {
+    for (auto at = users_.upper_bound(std::string(after)); at != users_.end(); ++at) {
+      UserRecord record = at->second;
+      for (DeviceRecord& device : record.devices) device.secret = {};
+      if (!visit(record)) return;
+    }
+  }
   UserNumber allocate_number(std::string_view) override { return {++numbers_}; }
   std::optional<std::string> document(std::string_view name) override {
     const std::lock_guard lock(mutex_);
