@@ -12,6 +12,7 @@
 #include "api/policy_document.h"
 #include "api/server.h"
 #include "app/commands.h"
+#include "app/machine_memory.h"
 #include "engine/engine.h"
 #include "engine/rcu.h"
 #include "storage/open.h"
@@ -93,8 +94,11 @@ int run_serve(const Config& config) {
   store_options.warn = [](const std::string& text) { log(Level::warning, "rocksdb", {{"message", text}}); };
   const std::unique_ptr<engine::Store> store = storage::open_rocks_store(store_options);
   const engine::HmacKernel& kernel = kernel_of(config.hmac);
-  engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel);
+  const std::size_t resident_bytes_max =
+      config.resident_bytes_max != 0 ? config.resident_bytes_max : machine_memory_bytes() / 2;
+  engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel, resident_bytes_max);
   log(Level::info, "kernel", {{"hmac", kernel.name}});
+  log(Level::info, "memory", {{"resident_mib_max", static_cast<std::int64_t>(resident_bytes_max >> 20)}});
   {
     api::AccessKeys keys(*store, engine.committer);
     api::Server server(engine, keys, config.server);
@@ -114,6 +118,7 @@ int run_serve(const Config& config) {
     std::signal(SIGINT, [](int) { std::_Exit(1); });
     server.stop();
   }
+  engine.memory.stop();
   engine.committer.stop();
   const bool clean = store->writable();
   log(Level::info, "stopped", {{"clean", clean ? "yes" : "no"}});

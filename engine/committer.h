@@ -40,7 +40,7 @@ class Producer {
   bool has_room(std::size_t count) noexcept;
   // Queues a cell; not seen by the committer before publish(). has_room() must have said yes.
   void push(const CellWrite& write, Ticket* ticket) noexcept;
-  void publish() noexcept { tail_.store(pending_tail_, std::memory_order_release); }
+  void publish() noexcept { tail_.store(pending_tail_.load(std::memory_order_relaxed), std::memory_order_release); }
 
  private:
   friend class Committer;
@@ -51,11 +51,12 @@ class Producer {
   TicketSink* sink_;
   std::vector<Entry> entries_;
   // Producer's side: only the producer writes these.
-  alignas(64) std::uint64_t pending_tail_ = 0;
+  alignas(64) std::atomic<std::uint64_t> pending_tail_{0};
   std::uint64_t head_seen_ = 0;
   std::atomic<std::uint64_t> tail_{0};
   // Consumer's side.
   alignas(64) std::atomic<std::uint64_t> head_{0};
+  std::atomic<std::uint64_t> durable_{0};  // everything before this is on disk
 };
 
 struct CommitCounters {
@@ -83,6 +84,10 @@ class Committer {
   // Blocks until the change is durable or failed; any thread but an event loop's.
   Outcome commit(const Change& change);
 
+  // Blocks until every cell that was pushed before the call is on disk. False: the store takes no writes, stop() was
+  // called, or a producer does not publish. Any thread but a producer's.
+  bool settle();
+
   // Drains everything that was pushed, then ends the thread. Nothing may be pushed afterwards.
   void stop();
 
@@ -94,6 +99,7 @@ class Committer {
   void run();
   std::size_t drain();
   void commit_group();
+  void keep_unsaved();
 
   Store& store_;
   std::mutex producers_mutex_;
@@ -107,6 +113,8 @@ class Committer {
   CommitCounters counters_;
   // Scratch of the committer thread.
   std::vector<CellWrite> group_cells_;
+  std::vector<CellWrite> unsaved_;  // of groups that failed: memory has these values, so they go with the next group
+  std::size_t group_unsaved_ = 0;   // how many of them the group begins with
   std::vector<std::pair<Ticket*, TicketSink*>> group_tickets_;
   std::vector<std::size_t> ticket_cells_;
   std::vector<Waiting*> group_changes_;

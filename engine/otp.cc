@@ -155,7 +155,11 @@ const HmacKernel& openssl_kernel() {
 }
 
 const HmacKernel& best_kernel() {
-  static const HmacKernel& chosen = sha_extensions_kernel() != nullptr ? *sha_extensions_kernel() : openssl_kernel();
+  static const HmacKernel chosen = [] {
+    HmacKernel best = sha_extensions_kernel() != nullptr ? *sha_extensions_kernel() : openssl_kernel();
+    best.sha1_side_by_side = sha1_side_by_side();
+    return best;
+  }();
   return chosen;
 }
 

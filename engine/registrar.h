@@ -3,7 +3,6 @@
 // it is, and leaves an entry in the audit trail in the same write.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -19,11 +18,13 @@
 #include "engine/audit.h"
 #include "engine/committer.h"
 #include "engine/directory.h"
+#include "engine/memory_cap.h"
 #include "engine/otp.h"
 #include "engine/policy_box.h"
 #include "engine/recovery_codes.h"
 #include "engine/store.h"
 #include "engine/types.h"
+#include "engine/user_stripes.h"
 #include "engine/verifier.h"
 
 namespace watchword::engine {
@@ -131,7 +132,8 @@ bool same_codes(const DeviceRecord& device, const OtpParameters& parameters, con
 
 class Registrar {
  public:
-  Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel);
+  Registrar(Store& store, Committer& committer, Directory& directory, UserStripes& stripes, MemoryCap& memory,
+            PolicyBox& policy, const HmacKernel& kernel);
 
   Answer<BegunRegistration> begin(const UserName& user, const NewDevice& device, const Origin& origin, UnixMillis now);
   // The URI again, for the picture, while the device is pending. The only other way to a secret.
@@ -160,8 +162,8 @@ class Registrar {
   // As Verifier::fence_until: codes from before that confirm or resynchronise are refused too.
   void fence_until(UnixMillis moment) noexcept { fence_ms_.store(moment.value, std::memory_order_relaxed); }
 
-  // Makes the user resident if the store has them. False: no such user. Throws StoreError. Called by worker threads after
-  // Next::load_user.
+  // Makes the user resident if the store has them. False: no such user. Throws StoreError, also where memory is full and
+  // stays so. Called by worker threads after Next::load_user.
   bool load(std::string_view user);
 
  private:
@@ -188,9 +190,10 @@ class Registrar {
   Store& store_;
   Committer& committer_;
   Directory& directory_;
+  UserStripes& stripes_;
+  MemoryCap& memory_;
   PolicyBox& policy_;
   const HmacKernel& kernel_;
-  std::array<std::mutex, 1024> stripes_;
   UnixMillis fence() const { return {fence_ms_.load(std::memory_order_relaxed)}; }
   std::atomic<std::int64_t> fence_ms_{0};
   std::atomic<std::int64_t> notes_swept_at_s_{0};  // when retired secrets were last looked through
