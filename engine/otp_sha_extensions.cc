@@ -14,6 +14,9 @@ namespace watchword::engine {
 namespace {
 
 #define WATCHWORD_INLINE inline __attribute__((always_inline))
+// Lanes are held in registers only where the loops over them are unrolled, which -O2 does not do by itself for more than
+// two.
+#define WATCHWORD_LANES _Pragma("GCC unroll 4")
 
 // SHA-1. A state is (a b c d) from the highest lane down, and e in the highest lane of a vector of its own; message words
 // stand likewise, the first in the highest lane. So the state that one hash leaves is the message that the next one takes.
@@ -26,6 +29,7 @@ struct Sha1Lanes {
 template <int N, int group>
 WATCHWORD_INLINE void sha1_four_rounds(Sha1Lanes<N>& now, __m128i (&before)[N], __m128i (&w)[4][N]) {
   constexpr int round_function = group / 5;
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     if constexpr (group >= 4) {
       const __m128i mixed = _mm_xor_si128(_mm_sha1msg1_epu32(w[group % 4][i], w[(group + 1) % 4][i]), w[(group + 2) % 4][i]);
@@ -43,11 +47,13 @@ template <int N>
 WATCHWORD_INLINE Sha1Lanes<N> sha1_block(__m128i abcd, __m128i e, __m128i (&w)[4][N]) {
   Sha1Lanes<N> now;
   __m128i before[N];
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     now.abcd[i] = abcd;
     now.e[i] = e;
   }
   sha1_four_rounds<N, 0>(now, before, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     now.e[i] = _mm_sha1nexte_epu32(before[i], e);
     now.abcd[i] = _mm_add_epi32(now.abcd[i], abcd);
@@ -63,6 +69,7 @@ void sha1_truncate(const std::uint8_t* key_state, std::uint64_t first_counter, s
   };
   const auto load_e = [](std::uint32_t word) { return _mm_set_epi32(static_cast<int>(word), 0, 0, 0); };
   __m128i w[4][N];
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     const std::uint64_t counter = first_counter + static_cast<std::uint64_t>(i);
     w[0][i] = _mm_set_epi32(static_cast<int>(counter >> 32), static_cast<int>(counter), static_cast<int>(0x80000000u), 0);
@@ -70,6 +77,7 @@ void sha1_truncate(const std::uint8_t* key_state, std::uint64_t first_counter, s
     w[3][i] = _mm_set_epi32(0, 0, 0, (64 + 8) * 8);
   }
   const Sha1Lanes<N> inner = sha1_block<N>(load_abcd(words), load_e(words[4]), w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     w[0][i] = inner.abcd[i];
     w[1][i] = _mm_or_si128(inner.e[i], _mm_set_epi32(0, static_cast<int>(0x80000000u), 0, 0));
@@ -77,6 +85,7 @@ void sha1_truncate(const std::uint8_t* key_state, std::uint64_t first_counter, s
     w[3][i] = _mm_set_epi32(0, 0, 0, (64 + 20) * 8);
   }
   const Sha1Lanes<N> outer = sha1_block<N>(load_abcd(words + 5), load_e(words[9]), w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     std::uint32_t digest[5];
     _mm_storeu_si128(reinterpret_cast<__m128i*>(digest), _mm_shuffle_epi32(outer.abcd[i], 0x1b));
@@ -104,6 +113,7 @@ struct Sha256State {
 template <int N, int group>
 WATCHWORD_INLINE void sha256_four_rounds(Sha256State (&now)[N], __m128i (&w)[4][N]) {
   const __m128i constants = _mm_load_si128(reinterpret_cast<const __m128i*>(sha256_constants + 4 * group));
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     if constexpr (group >= 4) {
       const __m128i last = w[(group + 3) % 4][i];
@@ -120,8 +130,10 @@ WATCHWORD_INLINE void sha256_four_rounds(Sha256State (&now)[N], __m128i (&w)[4][
 
 template <int N>
 WATCHWORD_INLINE void sha256_block(Sha256State first, Sha256State (&now)[N], __m128i (&w)[4][N]) {
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) now[i] = first;
   sha256_four_rounds<N, 0>(now, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     now[i].abef = _mm_add_epi32(now[i].abef, first.abef);
     now[i].cdgh = _mm_add_epi32(now[i].cdgh, first.cdgh);
@@ -149,6 +161,7 @@ void sha256_truncate(const std::uint8_t* key_state, std::uint64_t first_counter,
   const auto* words = reinterpret_cast<const std::uint32_t*>(key_state);
   __m128i w[4][N];
   Sha256State now[N];
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     const std::uint64_t counter = first_counter + static_cast<std::uint64_t>(i);
     w[0][i] = _mm_set_epi32(0, static_cast<int>(0x80000000u), static_cast<int>(counter), static_cast<int>(counter >> 32));
@@ -156,6 +169,7 @@ void sha256_truncate(const std::uint8_t* key_state, std::uint64_t first_counter,
     w[3][i] = _mm_set_epi32((64 + 8) * 8, 0, 0, 0);
   }
   sha256_block<N>(sha256_load(words), now, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     const Sha256Digest inner = sha256_words(now[i]);
     w[0][i] = inner.first;
@@ -164,6 +178,7 @@ void sha256_truncate(const std::uint8_t* key_state, std::uint64_t first_counter,
     w[3][i] = _mm_set_epi32((64 + 32) * 8, 0, 0, 0);
   }
   sha256_block<N>(sha256_load(words + 8), now, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     const Sha256Digest outer = sha256_words(now[i]);
     std::uint32_t digest[8];
