@@ -90,7 +90,8 @@ std::unique_ptr<DirectoryTable> Directory::Shard::grow_if_full() {
   DirectoryTable* const held = table_.load(std::memory_order_acquire);
   if (!held->full()) return nullptr;
   const bool many_live = (users.load(std::memory_order_relaxed) + 1) * 2 > held->capacity();
-  auto grown = std::make_unique<DirectoryTable>(many_live ? held->capacity() * 2 : held->capacity());
+  auto grown =
+      std::make_unique<DirectoryTable>(many_live ? DirectoryTable::next_capacity(held->capacity()) : held->capacity());
   held->copy_to(*grown);
   table_.store(grown.release(), std::memory_order_release);
   hand_ = 0;

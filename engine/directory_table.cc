@@ -33,16 +33,22 @@ void prefetch_block(const ResidentUser* user) {
   __builtin_prefetch(block + 128);
 }
 
-std::uint64_t* map_slots(std::size_t bytes) {
-  // Whole huge pages or none: small tables share nothing.
-  const std::size_t alignment = bytes >= huge_page_bytes ? huge_page_bytes : page_bytes;
-  return static_cast<std::uint64_t*>(map_memory(bytes, alignment));
+std::size_t alignment_of(std::size_t bytes) {
+  return bytes >= huge_page_bytes ? huge_page_bytes : page_bytes;
 }
 
 }  // namespace
 
 DirectoryTable::DirectoryTable(std::size_t capacity)
-    : mask_(capacity - 1), slots_(map_slots(capacity * sizeof(std::uint64_t))) {}
+    : mask_(capacity - 1),
+      slots_(static_cast<std::uint64_t*>(
+          map_memory(capacity * sizeof(std::uint64_t), alignment_of(capacity * sizeof(std::uint64_t))))) {}
+
+std::size_t DirectoryTable::next_capacity(std::size_t capacity) noexcept {
+  // From half a huge page on to a whole one: an access that misses the caches then misses no page table beside.
+  constexpr std::size_t huge = huge_page_bytes / sizeof(std::uint64_t);
+  return capacity * 2 == huge / 2 ? huge : capacity * 2;
+}
 
 DirectoryTable::~DirectoryTable() {
   unmap_memory(slots_, bytes());

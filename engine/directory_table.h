@@ -20,6 +20,9 @@ class DirectoryTable {
   DirectoryTable(const DirectoryTable&) = delete;
   DirectoryTable& operator=(const DirectoryTable&) = delete;
 
+  // Of the table that follows one of `capacity`.
+  static std::size_t next_capacity(std::size_t capacity) noexcept;
+
   static constexpr std::size_t npos = ~std::size_t{0};
   struct Found {
     ResidentUser* user = nullptr;

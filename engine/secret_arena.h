@@ -34,7 +34,7 @@ class SecretArena {
   static constexpr std::size_t slab_bytes = 16 * 1024;
   // The first chunks are small, so that an empty shard costs little; later ones are huge pages.
   static constexpr std::size_t small_chunk_bytes = 4 * slab_bytes;
-  static constexpr std::size_t small_chunks = 32;
+  static constexpr std::size_t small_chunks = 4;
   static constexpr std::size_t grain_bytes = 16;
   struct Slab;
   struct Chunk {
