@@ -51,7 +51,7 @@ inline void compare(Match& match, const std::uint32_t* values, Code code) {
 // What several attempts have computed together.
 struct SharedCodes {
   static constexpr std::size_t codes_max = 256;
-  static constexpr std::size_t worth_it = 5;
+  static constexpr std::size_t worth_it = 4;
   CodeJob jobs[codes_max];
   std::uint32_t values[codes_max];
   std::size_t count = 0;

@@ -57,7 +57,7 @@ const HmacKernel& openssl_kernel();
 // processor lacks them.
 const HmacKernel* sha_extensions_kernel();
 // Eight keys at a time with AVX2. nullptr if the processor lacks it.
-SideBySide sha1_side_by_side();
+SideBySide avx2_side_by_side();
 // The fastest kernel that this processor runs, chosen once.
 const HmacKernel& best_kernel();
 

@@ -166,9 +166,8 @@ TEST_P(Kernels, AgreeWithLiboathForTwoThousandRandomKeys) {
   }
 }
 
-TEST(SideBySide, AgreesWithOpenSslForRandomKeysAndCountersInEveryNumber) {
-  const SideBySide kernel = sha1_side_by_side();
-  if (kernel == nullptr) GTEST_SKIP() << "this processor lacks AVX2";
+void agrees_with_openssl(SideBySide kernel) {
+  if (kernel == nullptr) GTEST_SKIP() << "this processor lacks it";
   std::mt19937_64 random(11);
   for (std::size_t count = 1; count <= 70; ++count) {
     std::vector<std::array<std::uint8_t, 40>> states(count);
@@ -186,6 +185,14 @@ TEST(SideBySide, AgreesWithOpenSslForRandomKeysAndCountersInEveryNumber) {
     kernel(jobs.data(), count);
     ASSERT_EQ(values, expected) << count;
   }
+}
+
+TEST(SideBySide, VectorsAgreeWithOpenSslForRandomKeysAndCountersInEveryNumber) {
+  agrees_with_openssl(avx2_side_by_side());
+}
+
+TEST(SideBySide, ShaExtensionsAgreeWithOpenSslForRandomKeysAndCountersInEveryNumber) {
+  agrees_with_openssl(sha_extensions_kernel() == nullptr ? nullptr : sha_extensions_kernel()->sha1_side_by_side);
 }
 
 TEST(FormatCode, KeepsLeadingZeros) {
