@@ -30,8 +30,20 @@ std::uint64_t hash_user(std::string_view user) noexcept {
     at += 8;
     left -= 8;
   }
+  // The last bytes, by reads of fixed size: with what stands before them, or put together from halves that may overlap.
+  const auto read = [](const char* from, auto zero) {
+    std::memcpy(&zero, from, sizeof zero);
+    return std::uint64_t{zero};
+  };
   std::uint64_t tail = 0;
-  std::memcpy(&tail, at, left);
+  if (user.size() >= 8) {
+    tail = read(user.data() + user.size() - 8, std::uint64_t{0});
+  } else if (user.size() >= 4) {
+    tail = read(user.data(), std::uint32_t{0}) << 32 | read(user.data() + user.size() - 4, std::uint32_t{0});
+  } else if (!user.empty()) {
+    tail = read(user.data(), std::uint8_t{0}) << 16 | read(user.data() + user.size() / 2, std::uint8_t{0}) << 8 |
+           read(user.data() + user.size() - 1, std::uint8_t{0});
+  }
   return fold(fold(hash ^ tail, k) ^ 0xd6e8feb86659fd93, k);
 }
 

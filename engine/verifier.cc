@@ -84,40 +84,10 @@ Next Verifier::verify(const VerifyRequest& request, UnixMillis now, Producer& pr
   return settle(attempt, attempt.run(*user), directory_, request.user, hash);
 }
 
-void Verifier::verify_batch(std::span<BatchItem> items, UnixMillis now, Producer& producer) noexcept {
-  constexpr std::size_t group_max = 64;  // a read scope ends now and then: replaced blocks are freed only after it
-  for (; !items.empty(); items = items.subspan(std::min(group_max, items.size()))) {
-    const std::span<BatchItem> group = items.first(std::min(group_max, items.size()));
-    std::uint64_t hashes[group_max];
-    for (std::size_t i = 0; i < group.size(); ++i) hashes[i] = hash_user(group[i].request.user);
-    const ReadScope scope;
-    // A miss to memory lasts about as long as one verification; a bundle lies between asking for a slot, asking for the
-    // block that it names, and needing either.
-    const auto fetch_slots = [&](std::size_t from) {
-      for (std::size_t i = from; i < std::min(from + bundle_max, group.size()); ++i) directory_.prefetch(hashes[i]);
-    };
-    const auto fetch_blocks = [&](std::size_t from) {
-      for (std::size_t i = from; i < std::min(from + bundle_max, group.size()); ++i) directory_.prefetch_user(hashes[i]);
-    };
-    fetch_slots(0);
-    fetch_blocks(0);
-    fetch_slots(bundle_max);
-    for (std::size_t at = 0; at < group.size();) {
-      // Two items about one user meet one after the other: the second one begins the next bundle.
-      std::size_t end = at + 1;
-      const std::size_t last = std::min(at + bundle_max, group.size());
-      while (end < last && std::find(hashes + at, hashes + end, hashes[end]) == hashes + end) ++end;
-      fetch_blocks(end);
-      fetch_slots(end + bundle_max);
-      verify_bundle(group.subspan(at, end - at), hashes + at, now, producer);
-      at = end;
-    }
-  }
-}
-
 // All of them are charged, then all codes are computed side by side, then each is judged.
-void Verifier::verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, UnixMillis now,
-                             Producer& producer) noexcept {
+template <class FetchAhead>
+void Verifier::verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, UnixMillis now, Producer& producer,
+                             FetchAhead fetch_ahead_of) noexcept {
   struct Open {
     BatchItem* item;
     std::uint64_t hash;
@@ -130,6 +100,7 @@ void Verifier::verify_bundle(std::span<BatchItem> items, const std::uint64_t* ha
   SharedCodes codes;
   const Policy& policy = policy_.current();
   for (std::size_t i = 0; i < items.size(); ++i) {
+    fetch_ahead_of(i);
     BatchItem& item = items[i];
     if (const std::optional<Next> next = turn_away(store_, producer, count + 1)) {
       item.next = *next;
@@ -164,6 +135,32 @@ void Verifier::verify_bundle(std::span<BatchItem> items, const std::uint64_t* ha
       one.attempt->compute(*one.user);
     }
     one.item->next = settle(*one.attempt, one.attempt->claim(*one.user), directory_, one.item->request.user, one.hash);
+  }
+}
+
+void Verifier::verify_batch(std::span<BatchItem> items, UnixMillis now, Producer& producer) noexcept {
+  constexpr std::size_t group_max = 64;  // a read scope ends now and then: replaced blocks are freed only after it
+  for (; !items.empty(); items = items.subspan(std::min(group_max, items.size()))) {
+    const std::span<BatchItem> group = items.first(std::min(group_max, items.size()));
+    std::uint64_t hashes[group_max];
+    for (std::size_t i = 0; i < group.size(); ++i) hashes[i] = hash_user(group[i].request.user);
+    const ReadScope scope;
+    // A miss to memory lasts about as long as one verification, or longer; about a bundle lies between asking for a slot,
+    // asking for the block that it names, and needing either. Asked for one by one, since a core awaits only so many lines.
+    for (std::size_t i = 0; i < std::min(2 * bundle_max, group.size()); ++i) directory_.prefetch(hashes[i]);
+    for (std::size_t i = 0; i < std::min(bundle_max, group.size()); ++i) directory_.prefetch_user(hashes[i]);
+    const auto fetch_ahead_of = [&](std::size_t i) {
+      if (i + bundle_max < group.size()) directory_.prefetch_user(hashes[i + bundle_max]);
+      if (i + 2 * bundle_max < group.size()) directory_.prefetch(hashes[i + 2 * bundle_max]);
+    };
+    for (std::size_t at = 0; at < group.size();) {
+      // Two items about one user meet one after the other: the second one begins the next bundle.
+      std::size_t end = at + 1;
+      const std::size_t last = std::min(at + bundle_max, group.size());
+      while (end < last && std::find(hashes + at, hashes + end, hashes[end]) == hashes + end) ++end;
+      verify_bundle(group.subspan(at, end - at), hashes + at, now, producer, [&](std::size_t i) { fetch_ahead_of(at + i); });
+      at = end;
+    }
   }
 }
 

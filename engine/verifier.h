@@ -74,7 +74,9 @@ class Verifier {
  private:
   // Users that are verified at a time in a batch.
   static constexpr std::size_t bundle_max = 8;
-  void verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, UnixMillis now, Producer& producer) noexcept;
+  template <class FetchAhead>
+  void verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, UnixMillis now, Producer& producer,
+                     FetchAhead fetch_ahead_of) noexcept;
   UnixMillis fence() const noexcept { return {fence_ms_.load(std::memory_order_relaxed)}; }
 
   Directory& directory_;
