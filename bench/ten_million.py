@@ -198,11 +198,12 @@ class Bench:
                 answer = connection.getresponse()
                 assert answer.status == 200 and b"unavailable" not in answer.read()
 
-        warm = self.args.rows // 50
+        rows = self.args.resident or self.args.rows
+        warm = rows // 20
         look_up(0, warm)  # caches and pools are warm after these
         before, begin = self.resident(), time.monotonic()
-        parts = [threading.Thread(target=look_up, args=(warm + (self.args.rows - warm) * k // 4,
-                                                        warm + (self.args.rows - warm) * (k + 1) // 4)) for k in range(4)]
+        parts = [threading.Thread(target=look_up, args=(warm + (rows - warm) * k // 4, warm + (rows - warm) * (k + 1) // 4))
+                 for k in range(4)]
         for part in parts:
             part.start()
         for part in parts:
@@ -210,8 +211,8 @@ class Bench:
         spent = time.monotonic() - begin
         after = self.resident()
         self.stop()
-        self.tell(resident_bytes_per_registration=(after - before) / (self.args.rows - warm),
-                  first_uses_per_s=(self.args.rows - warm) / spent, resident_mib_with_all=after / MIB)
+        self.tell(resident_registrations=rows, resident_bytes_per_registration=(after - before) / (rows - warm),
+                  first_uses_per_s=(rows - warm) / spent, resident_mib_with_them=after / MIB)
 
     def do_folding(self):
         """Durable acceptances, every user cold, while the folds run as they are configured, and with folding put off."""
@@ -281,6 +282,7 @@ def main():
     parser.add_argument("--directory", type=pathlib.Path)
     parser.add_argument("--steps", default="import,ready,resident,folding,recovery")
     parser.add_argument("--seconds", default=30, type=int, help="of each load")
+    parser.add_argument("--resident", type=int, help="make only so many of them resident")
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
     args.build = args.build.resolve()
