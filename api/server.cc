@@ -108,6 +108,8 @@ std::vector<std::optional<std::int64_t>> Server::certificates_expire_at_s() cons
 void Server::tell_clock(const Clock& clock) {
   impl_->services.clock_behind_s.store(clock.behind_s, std::memory_order_relaxed);
   impl_->services.clock_jumped_s.store(clock.jumped_s, std::memory_order_relaxed);
+  impl_->services.clock_jumps_forward.store(clock.jumps_forward, std::memory_order_relaxed);
+  impl_->services.clock_jumps_back.store(clock.jumps_back, std::memory_order_relaxed);
 }
 
 std::vector<std::uint64_t> Server::loop_turns() const {

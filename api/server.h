@@ -60,8 +60,10 @@ class Server {
   std::vector<std::optional<std::int64_t>> certificates_expire_at_s() const;
   // For readiness. Any thread.
   struct Clock {
-    std::int64_t behind_s = 0;  // how much earlier it is than it has been: not ready; 0: fit
-    std::int64_t jumped_s = 0;  // lately, forward or back; 0: it did not
+    std::int64_t behind_s = 0;        // how much earlier it is than it has been: not ready; 0: fit
+    std::int64_t jumped_s = 0;        // lately, forward or back; 0: it did not
+    std::uint64_t jumps_forward = 0;  // since the start
+    std::uint64_t jumps_back = 0;
   };
   void tell_clock(const Clock& clock);
   // Of each event loop, how often it came round; see EventLoop::turns(). Any thread, between start() and stop().

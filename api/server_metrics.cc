@@ -39,7 +39,7 @@ void expose_connections(Exposition& exposition, const Services& services) {
 bool ready(const Services& services) {
   if (services.stopping.load(std::memory_order_relaxed)) return false;
   const engine::StoreHealth health = services.engine.store.health();
-  return health.writable && !health.needs_restart;
+  return health.writable && !health.needs_restart && services.clock_behind_s.load(std::memory_order_relaxed) == 0;
 }
 
 }  // namespace
@@ -69,6 +69,15 @@ void expose(Services& services, const std::vector<std::unique_ptr<EventLoop>>& l
                        [&services] { return number(services.options.portal.sessions_max); });
   exposition.add_gauge("watchword_ready", "Whether the server takes what it is there for, as /readyz says.", {},
                        [&services] { return ready(services) ? 1.0 : 0.0; });
+  exposition.add_gauge("watchword_clock_behind_seconds",
+                       "How much earlier the clock is than it has been; 0 within a minute, else the server is not ready.",
+                       {},
+                       [&services] { return static_cast<double>(services.clock_behind_s.load(std::memory_order_relaxed)); });
+  for (const auto& [direction, count] :
+       {std::pair{"forward", &services.clock_jumps_forward}, std::pair{"back", &services.clock_jumps_back}}) {
+    exposition.add_counter("watchword_clock_jumps_total", "Jumps of the clock by a second or more.",
+                           {{"direction", direction}}, [count] { return number(count->load(std::memory_order_relaxed)); });
+  }
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     TlsGate* const gate = listeners[i]->gate();
     if (gate == nullptr) continue;

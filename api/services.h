@@ -64,6 +64,8 @@ struct Services {
   // Server::Clock, by the main thread; relaxed, since answers about readiness are all that reads them.
   std::atomic<std::int64_t> clock_behind_s{0};
   std::atomic<std::int64_t> clock_jumped_s{0};
+  std::atomic<std::uint64_t> clock_jumps_forward{0};
+  std::atomic<std::uint64_t> clock_jumps_back{0};
   // Written by the accepting loop and by every loop that closes one; relaxed, since it only counts.
   std::atomic<std::size_t> connections{0};
 };

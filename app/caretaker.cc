@@ -21,10 +21,13 @@ std::int64_t in_seconds(std::chrono::milliseconds duration) {
 
 }  // namespace
 
-Caretaker::Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys,
-                     api::TrailOutlets& outlets,
+Caretaker::Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys, api::TrailOutlets& outlets,
                      const std::filesystem::path& data_dir)
-    : engine_(engine), server_(server), access_keys_(access_keys), outlets_(outlets), clock_(data_dir, engine::wall_now(), unset_clock()) {
+    : engine_(engine),
+      server_(server),
+      access_keys_(access_keys),
+      outlets_(outlets),
+      clock_(data_dir, engine::wall_now(), unset_clock()) {
   look_at_clock();
 }
 
@@ -88,7 +91,10 @@ void Caretaker::look_at_clock() {
   }
   behind_ = behind;
   const bool told = last_jump_.count() != 0 && now - jumped_at_ < jump_told_for;
-  server_.tell_clock({.behind_s = in_seconds(seen.behind), .jumped_s = told ? in_seconds(last_jump_) : 0});
+  server_.tell_clock({.behind_s = in_seconds(seen.behind),
+                      .jumped_s = told ? in_seconds(last_jump_) : 0,
+                      .jumps_forward = clock_.jumps_forward(),
+                      .jumps_back = clock_.jumps_back()});
 }
 
 void Caretaker::look_at_keys() {

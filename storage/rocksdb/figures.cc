@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "storage/master_key.h"
 #include "storage/rocksdb/rocks_store.h"
 
 namespace watchword::storage {
@@ -105,6 +106,24 @@ void add_rocksdb(const Database& database, std::vector<StoreFigure>& figures) {
   }
 }
 
+void add_keys(const RocksStoreOptions& options, const engine::KeysReport& keys, std::vector<StoreFigure>& figures) {
+  const auto made = [&figures](const char* key, std::int64_t at_s) {
+    figures.push_back({.name = "watchword_key_created_timestamp_seconds",
+                       .help = "When a key was made, seconds since 1970; of the master key, its file's time.",
+                       .label = "key",
+                       .label_value = key,
+                       .value = static_cast<double>(at_s)});
+  };
+  struct stat status {};
+  const std::optional<std::filesystem::path> file = master_key_file(options);
+  if (file && stat(file->c_str(), &status) == 0) made("master", status.st_mtim.tv_sec);
+  if (!keys.data_keys.empty() && keys.data_keys.back().made_at_s > 0) made("data", keys.data_keys.back().made_at_s);
+  figures.push_back(gauge("watchword_data_keys", "Data keys in the store; more than one while secrets are sealed anew.",
+                          static_cast<double>(keys.data_keys.size())));
+  figures.push_back(gauge("watchword_reseal_users", "Users whose secrets the present or last rotation has sealed anew.",
+                          static_cast<double>(keys.rows_done)));
+}
+
 }  // namespace
 
 std::vector<engine::StoreFigure> RocksStore::figures() const {
@@ -138,14 +157,7 @@ std::vector<engine::StoreFigure> RocksStore::figures() const {
   }
   figures.push_back(gauge("watchword_disk_free_bytes_min", "Free space below which nothing is written.",
                           static_cast<double>(options_.free_bytes_min)));
-  struct stat key {};
-  if (stat(master_key_file(options_).c_str(), &key) == 0) {
-    figures.push_back({.name = "watchword_key_created_timestamp_seconds",
-                       .help = "When a key was made, seconds since 1970; of the master key, its file's time.",
-                       .label = "key",
-                       .label_value = "master",
-                       .value = static_cast<double>(key.st_mtim.tv_sec)});
-  }
+  add_keys(options_, keys(), figures);
   add_rocksdb(database_, figures);
   return figures;
 }

@@ -270,6 +270,15 @@ def test_bulk_and_operations(api):
         api.call(name, 200, bearer="no-key-is-needed")
 
 
+def test_keys_are_shown_and_rotated(api, make_server):
+    api.call("showKeys", 200)
+    assert len(api.call("rotateKeys", 202, {})["data_keys"]) == 2
+    other = Described(make_server().start())
+    (other.server.data_dir / "master.key").write_text("0" * 64 + "\n")
+    other.call("rotateKeys", 409, {})
+    api.seen |= other.seen
+
+
 def test_a_backup_without_a_place_is_refused(api, make_server):
     other = Described(make_server().start())
     other.call("makeBackup", 409)
