@@ -122,6 +122,17 @@ http {
         self.start(["taskset", "-c", "0", "nginx", "-p", self.dir, "-c", self.path("nginx.conf")])
         time.sleep(0.5)
 
+    def start_node(self, folder):
+        self.node_port = free_port()
+        self.start(["taskset", "-c", "0", "node", os.path.join(folder, "service.js"), str(self.node_port), str(self.args.users), str(PERIOD_S)])
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", self.node_port)).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        sys.exit("the Node service did not come up")
+
     def write_bodies(self, name, code_of):
         with open(self.path(name), "w") as out:
             for i in range(self.args.users):
@@ -232,6 +243,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--users", type=int, default=1000000)
     parser.add_argument("--directory", default=None, help="where the data directory is made (its disk is measured too)")
+    parser.add_argument("--node", help="folder of bench/node with its packages installed: compare with that service too")
     parser.add_argument("--json")
     args = parser.parse_args()
     args.binary = os.path.abspath(args.binary)
@@ -299,7 +311,19 @@ def main():
         batches = {"name": "durable, batches of 100, to one by one", "connections": 4, "pairs": pairs,
                    "ratio_median": statistics.median(p["ratio"] for p in pairs),
                    "rate_median": statistics.median(p["watchword"] for p in pairs)}
-        disk = {"name": "fdatasync", "p99_ms": fdatasync_p99_ms(run.dir)}
+        results_beside = [batches]
+        if args.node:
+            run.start_node(args.node)
+            pairs = []
+            for pair in range(args.pairs):
+                ours, _, _ = run.wrk(run.port, wrong, 64, pair * 7919)
+                theirs, _, _ = run.wrk(run.node_port, wrong, 64, pair * 7919)
+                pairs.append({"watchword": ours, "node": theirs, "ratio": ours / theirs})
+                print("  %-34s %9.0f/s  node %9.0f/s  ratio %.2f" % ("wrong codes, 64 connections", ours, theirs, ours / theirs), flush=True)
+            results_beside.append({"name": "wrong codes, to a Node service with otplib", "connections": 64, "pairs": pairs,
+                                   "ratio_median": statistics.median(p["ratio"] for p in pairs),
+                                   "rate_median": statistics.median(p["watchword"] for p in pairs)})
+        disk = {"name": "fdatasync", "p99_ms": fdatasync_p99_ms(run.dir, 1)}
         for result in results:
             print("%-38s %9.0f/s   ratio to nginx %.2f (median of %d pairs)" % (result["name"], result["rate_median"],
                                                                                 result["ratio_median"], args.pairs))
@@ -307,7 +331,7 @@ def main():
         print("%-38s p99 %.2f ms" % ("one fdatasync on this disk", disk["p99_ms"]))
         if args.json:
             with open(args.json, "w") as out:
-                json.dump(results + [batches, disk], out, indent=1)
+                json.dump([*results, *results_beside, disk], out, indent=1)
     finally:
         run.stop()
 

@@ -1,0 +1,254 @@
+#!/usr/bin/python3
+"""How cost grows: with users, connections, devices a user and the window; and how long a durable answer takes at half the maximum rate.
+
+    bench/curves.py [--binary build/watchword] [--load build/watchword-load] [--seconds 2] [--quick] [--large] [--json FILE]
+
+The server runs on core 0, watchword-load on core 1. Every answer is checked; a wrong one ends the measurement. Loopback only.
+"""
+import argparse
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+from server_comparison import base32, fdatasync_p99_ms
+
+PERIOD_S = 30
+
+
+def secret_of(i, device):
+    return hashlib.sha1(b"curve %d %d" % (i, device)).digest()
+
+
+class Server:
+    """A data directory with imported users, and the server on it."""
+
+    def __init__(self, args, users, devices=1, slices=1, digits=6):
+        self.args = args
+        self.directory = tempfile.mkdtemp(prefix="watchword-curves-", dir=args.directory)
+        self.process = None
+        data = os.path.join(self.directory, "data")
+        try:
+            made = subprocess.run([args.binary, "init", "--data-dir", data], capture_output=True, text=True, check=True)
+            self.key = made.stdout.strip()
+            everybody = os.path.join(self.directory, "everybody.csv")
+            with open(everybody, "w", newline="") as out:
+                rows = csv.writer(out, lineterminator="\n")
+                rows.writerow(["user", "name", "secret", "algorithm", "digits", "period"])
+                for i in range(users):
+                    for device in range(devices):
+                        rows.writerow(["user%d@example.org" % i, "phone %d" % device, base32(secret_of(i, device)), "SHA1", digits, PERIOD_S])
+            begin = time.monotonic()
+            subprocess.run([args.binary, "import", everybody, "--format", "csv", "--data-dir", data], check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+            self.import_s = time.monotonic() - begin
+            os.unlink(everybody)
+            self.slices = []
+            for part in range(slices):
+                # One device a user: the load tester gives codes of the first.
+                name = os.path.join(self.directory, "users-%d.csv" % part)
+                with open(name, "w") as out:
+                    out.write("user,secret,digits\n")
+                    for i in range(users * part // slices, users * (part + 1) // slices):
+                        out.write("user%d@example.org,%s,%d\n" % (i, base32(secret_of(i, 0)), digits))
+                self.slices.append(name)
+            config = os.path.join(self.directory, "watchword.toml")
+            with open(config, "w") as out:
+                out.write("[server]\nloops = 1\n")
+            self.log = os.path.join(self.directory, "log")
+            begin = time.monotonic()
+            with open(self.log, "wb") as log:
+                self.process = subprocess.Popen(["taskset", "-c", "0", args.binary, "serve", "--config", config, "--data-dir", data,
+                                                 "--listen", "127.0.0.1:0"], stdout=log, stderr=log)
+            self._await_ready()
+            self.ready_s = time.monotonic() - begin
+            # What is measured is the cost of a guess, not its refusal.
+            policy = json.loads(self.call("GET", "/v1/policy"))
+            policy["lockout"].update(failures=100, hard_failures=100)
+            self.policy = policy
+            self.call("PUT", "/v1/policy", policy)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _await_ready(self):
+        for _ in range(6000):
+            with open(self.log) as log:
+                told = re.search(r'"listening","address":"127\.0\.0\.1:(\d+)"', log.read())
+            if told:
+                self.port = int(told[1])
+                try:
+                    urllib.request.urlopen("http://127.0.0.1:%d/readyz" % self.port, timeout=5).close()
+                    return
+                except OSError:
+                    pass
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        with open(self.log) as log:
+            sys.exit("the server did not become ready:\n" + log.read())
+
+    def call(self, method, path, body=None):
+        request = urllib.request.Request("http://127.0.0.1:%d%s" % (self.port, path), method=method,
+                                         data=None if body is None else json.dumps(body).encode(),
+                                         headers={"Authorization": "Bearer " + self.key, "Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            return answer.read().decode()
+
+    def set_window(self, steps):
+        self.policy["window_steps"] = steps
+        self.call("PUT", "/v1/policy", self.policy)
+
+    def resident_bytes(self):
+        with open("/proc/%d/status" % self.process.pid) as status:
+            return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
+
+    def disk_bytes(self):
+        return sum(os.lstat(os.path.join(folder, file)).st_blocks * 512
+                   for folder, _, files in os.walk(os.path.join(self.directory, "data")) for file in files)
+
+    def load(self, mix, connections=64, part=0, seconds=None, warmup=0.5, more=()):
+        """One run of the load tester; its result."""
+        file = os.path.join(self.directory, "result.json")
+        command = ["taskset", "-c", "1", self.args.load, "http://127.0.0.1:%d" % self.port, "--users-file", self.slices[part], "--mix", mix,
+                   "--connections", str(connections), "--duration", str(seconds or self.args.seconds), "--warmup", str(warmup),
+                   "--json", file, "--plain", *map(str, more)]
+        done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, WATCHWORD_API_KEY=self.key))
+        if done.returncode != 0:
+            raise RuntimeError("watchword-load: " + done.stderr[-2000:] + done.stdout[-2000:])
+        with open(file) as text:
+            return json.load(text)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def point(result, **more):
+    times = result["response_us"]
+    return dict(more, rate=result["rate"], p50_us=times["p50"], p99_us=times["p99"], p99_9_us=times["p99_9"],
+                load_us_a_request=result["own_cpu_us_a_request"])
+
+
+def tell(curve, points):
+    last = points[-1]
+    print("  %-12s %s" % (curve, "  ".join("%s %s" % (name, "%.4g" % value if isinstance(value, float) else value)
+                                           for name, value in last.items())), file=sys.stderr, flush=True)
+
+
+def by_users(args):
+    points = []
+    counts = [10_000, 100_000] if args.quick else [10_000, 100_000, 1_000_000] + ([10_000_000] if args.large else [])
+    for users in counts:
+        with Server(args, users, slices=2) as server:
+            empty_bytes, disk_bytes = server.resident_bytes(), server.disk_bytes()
+            wrong = server.load("wrong")
+            durable = server.load("accept", connections=256, part=1, more=["--fresh"])
+            points.append(point(wrong, users=users, durable_rate=durable["rate"], durable_p99_us=durable["response_us"]["p99"],
+                                ready_s=server.ready_s, import_rows_a_second=users / server.import_s, bytes_at_start=empty_bytes,
+                                resident_bytes=server.resident_bytes(), disk_bytes=disk_bytes))
+        tell("users", points)
+    return points
+
+
+def by_connections(args, server):
+    points = []
+    counts = [1, 64, 512] if args.quick else [1, 8, 64, 512, 4096]
+    for part, connections in enumerate(counts):
+        wrong = server.load("wrong", connections, part)
+        durable = server.load("accept", connections, part, more=["--fresh"])
+        points.append(point(wrong, connections=connections, durable_rate=durable["rate"], durable_p50_us=durable["response_us"]["p50"],
+                            durable_p99_us=durable["response_us"]["p99"]))
+        tell("connections", points)
+    return points
+
+
+def by_window(args, server):
+    points = []
+    for window in [0, 1, 10] if args.quick else [0, 1, 2, 4, 7, 10]:
+        server.set_window(window)
+        points.append(point(server.load("wrong"), window_steps=window))
+        tell("window", points)
+    server.set_window(1)
+    return points
+
+
+def by_devices(args):
+    points = []
+    for devices in [1, 8] if args.quick else [1, 2, 4, 8]:
+        # Eight digits: a wrong code of the device that the load tester knows is hardly ever the right one of another.
+        with Server(args, 20_000, devices, digits=8) as server:
+            points.append(point(server.load("wrong"), devices=devices))
+        tell("devices", points)
+    return points
+
+
+def at_half(args, server, first_part, pairs):
+    """p99 of durable acceptances at half of the maximum rate, open loop, beside one fdatasync's on that disk."""
+    rows = []
+    for pair in range(pairs):
+        ceiling = server.load("accept", 256, first_part + 2 * pair, more=["--fresh"])
+        half = server.load("accept", 256, first_part + 2 * pair + 1, more=["--fresh", "--rate", int(ceiling["rate"] / 2)])
+        disk_ms = fdatasync_p99_ms(server.directory, 1)
+        rows.append({"maximum": ceiling["rate"], "rate": half["rate"], "p99_ms": half["response_us"]["p99"] / 1000, "fdatasync_p99_ms": disk_ms,
+                     "ratio": half["response_us"]["p99"] / 1000 / disk_ms, "own_lag_p99_us": half["own_lag_us"]["p99"]})
+        tell("at half", rows)
+    return rows
+
+
+def measure(args):
+    pairs = 1 if args.quick else 3
+    curves = {"users": by_users(args)}
+    # A durable run takes fresh people: a slice for each.
+    points = 3 if args.quick else 5
+    slices = points + 2 * pairs
+    with Server(args, slices * (60_000 if args.quick else 100_000), slices=slices) as server:
+        curves["connections"] = by_connections(args, server)
+        curves["window"] = by_window(args, server)
+        curves["at_half"] = at_half(args, server, points, pairs)
+    curves["devices"] = by_devices(args)
+    return curves
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="build/watchword")
+    parser.add_argument("--load", default="build/watchword-load")
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--quick", action="store_true", help="few points")
+    parser.add_argument("--large", action="store_true", help="ten million users too")
+    parser.add_argument("--directory", help="where data directories are made (their disk is measured too)")
+    parser.add_argument("--json")
+    args = parser.parse_args()
+    args.binary, args.load = os.path.abspath(args.binary), os.path.abspath(args.load)
+    curves = measure(args)
+    text = json.dumps(curves, indent=1)
+    if args.json:
+        with open(args.json, "w") as out:
+            out.write(text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

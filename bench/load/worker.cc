@@ -1,0 +1,433 @@
+#include "bench/load/worker.h"
+
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <stdexcept>
+
+namespace watchword::load {
+namespace {
+
+// More at a time overflow a listener's backlog, and a lost SYN costs a second.
+constexpr std::size_t opening_max = 100;
+constexpr std::int64_t reopen_after_ns = 100'000'000;
+constexpr std::int64_t sweep_every_ns = 20'000'000;
+constexpr std::int64_t connect_patience_ns = 10'000'000'000;
+// How long an open loop may go on with what it could not send in time, and how long the last answers are awaited.
+constexpr std::int64_t grace_ns = 5'000'000'000;
+constexpr std::size_t buffer_bytes = 256 * 1024;
+constexpr std::uint32_t for_reading = EPOLLIN;
+constexpr std::uint32_t for_writing = EPOLLOUT;
+
+std::int64_t thread_cpu_ns() {
+  timespec spent{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return spent.tv_sec * std::int64_t{1'000'000'000} + spent.tv_nsec;
+}
+
+}  // namespace
+
+std::int64_t steady_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Worker::Worker(const Options& options, const Target& target, SSL_CTX* tls, Requests requests, Ledger& ledger,
+               Recorder& recorder, unsigned thread)
+    : options_(&options),
+      target_(&target),
+      tls_(tls),
+      requests_(std::move(requests)),
+      ledger_(&ledger),
+      recorder_(&recorder),
+      thread_(thread),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      next_kind_(thread * Mix::cycle / options.threads),
+      buffer_(buffer_bytes) {
+  if (epoll_ < 0) throw std::runtime_error("epoll cannot be had");
+  const unsigned own = options.connections / options.threads + (thread < options.connections % options.threads ? 1 : 0);
+  for (unsigned i = 0; i < own; ++i) connections_.push_back(std::make_unique<Connection>());
+}
+
+Worker::~Worker() {
+  ::close(epoll_);
+}
+
+// ---- connections
+
+void Worker::open(std::size_t index) {
+  Connection& connection = *connections_[index];
+  connection.in.clear();
+  connection.out.clear();
+  connection.out_begin = 0;
+  connection.asked_in_all = 0;
+  connection.since_ns = now_ns_;
+  if (!connection.transport.open(*target_, tls_)) {
+    count_one(recorder_->connections_failed);
+    connection.state = Connection::State::closed;
+    connection.since_ns = now_ns_ + reopen_after_ns;
+    return;
+  }
+  connection.state = Connection::State::opening;
+  ++opening_;
+  epoll_event event{};
+  event.events = for_reading | for_writing;
+  event.data.u64 = index;
+  connection.watches_write = true;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.transport.descriptor(), &event);
+}
+
+void Worker::go_on_opening(std::size_t index) {
+  Connection& connection = *connections_[index];
+  switch (connection.transport.establish()) {
+    case Transport::Step::done:
+      --opening_;
+      connection.state = Connection::State::open;
+      connection.opened_ns = now_ns_;
+      count_one(recorder_->connections_opened);
+      if (running_ && measured(connection.since_ns)) recorder_->connect.record(now_ns_ - connection.since_ns);
+      watch(index, false);
+      // since_ns stays: with churn, who asks next has waited since the connection before was closed.
+      if (running_) offer(index);
+      break;
+    case Transport::Step::wants_read:
+      watch(index, false);
+      break;
+    case Transport::Step::wants_write:
+      watch(index, true);
+      break;
+    case Transport::Step::closed:
+      drop(index, Outcome::broken);
+      break;
+  }
+}
+
+// Closes it; what is in flight on it will have no answer.
+void Worker::drop(std::size_t index, Outcome why) {
+  Connection& connection = *connections_[index];
+  if (connection.state == Connection::State::opening) {
+    --opening_;
+    count_one(recorder_->connections_failed);
+  }
+  const bool failed = connection.state == Connection::State::opening || !connection.asked.empty();
+  connection.transport.close();
+  connection.state = Connection::State::closed;
+  connection.since_ns = failed ? now_ns_ + reopen_after_ns : now_ns_;
+  in_flight_ -= connection.asked.size();
+  for (const Asked& asked : connection.asked) requests_.lose(asked, why, measured(asked.intended_ns) ? recorder_ : nullptr);
+  connection.asked.clear();
+}
+
+void Worker::watch(std::size_t index, bool write) {
+  Connection& connection = *connections_[index];
+  if (connection.watches_write == write) return;
+  connection.watches_write = write;
+  epoll_event event{};
+  event.events = write ? for_reading | for_writing : for_reading;
+  event.data.u64 = index;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, connection.transport.descriptor(), &event);
+}
+
+void Worker::handle(std::size_t index, std::uint32_t events) {
+  Connection& connection = *connections_[index];
+  if (connection.state == Connection::State::opening) {
+    go_on_opening(index);
+  } else if (connection.state == Connection::State::open) {
+    if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) read(index);
+    if (connection.state == Connection::State::open && (events & for_writing) != 0) flush(index);
+  }
+}
+
+bool Worker::connect() {
+  now_ns_ = steady_ns();
+  const std::int64_t give_up_ns = now_ns_ + connect_patience_ns;
+  std::size_t opened = 0, first = 0;
+  while (!ledger_->stopped() && now_ns_ < give_up_ns) {
+    while (first < connections_.size() && opening_ < opening_max) open(first++);
+    wait(now_ns_ + sweep_every_ns);
+    opened = static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(), [](const auto& connection) {
+      return connection->state == Connection::State::open;
+    }));
+    if (first == connections_.size() && opening_ == 0) break;
+  }
+  return opened > 0;
+}
+
+// ---- answers
+
+void Worker::read(std::size_t index) {
+  Connection& connection = *connections_[index];
+  while (connection.state == Connection::State::open) {
+    std::size_t count = 0;
+    const Transport::Step step = connection.transport.read(buffer_.data(), buffer_.size(), count);
+    if (step == Transport::Step::wants_read) break;
+    if (step == Transport::Step::wants_write) {
+      watch(index, true);
+      break;
+    }
+    now_ns_ = steady_ns();
+    if (step == Transport::Step::closed) {
+      drop(index, Outcome::broken);
+      return;
+    }
+    bool dropped = false;
+    if (connection.in.empty()) {
+      const std::string_view in(buffer_.data(), count);
+      const std::size_t taken = take_answers(index, in, dropped);
+      if (!dropped) connection.in.assign(in.substr(taken));
+    } else {
+      connection.in.append(buffer_.data(), count);
+      const std::size_t taken = take_answers(index, connection.in, dropped);
+      if (!dropped) connection.in.erase(0, taken);
+    }
+    if (dropped) return;
+    // A plain socket that gave less than there was room for is empty; TLS may hold another record.
+    if (!tls_ && count < buffer_.size()) break;
+  }
+  if (connection.state == Connection::State::open) offer(index);
+}
+
+// The number of bytes taken. `dropped`: the connection is closed, and `in` no longer its.
+std::size_t Worker::take_answers(std::size_t index, std::string_view in, bool& dropped) {
+  Connection& connection = *connections_[index];
+  std::size_t taken = 0;
+  while (!connection.asked.empty()) {
+    HttpAnswer answer;
+    const Parse parsed = parse_answer(in.substr(taken), answer);
+    if (parsed == Parse::incomplete) return taken;
+    if (parsed == Parse::malformed) {
+      ledger_->fail("an answer is no HTTP/1.1 answer with a Content-Length");
+      drop(index, Outcome::wrong);
+      dropped = true;
+      return 0;
+    }
+    answered(connection, answer);
+    taken += answer.bytes;
+    const bool worn_out = options_->churn != 0 && connection.asked_in_all >= options_->churn && connection.asked.empty();
+    if (answer.close || worn_out) {
+      drop(index, Outcome::broken);
+      if (now_ns_ < timeline_.end_ns && opening_ < opening_max) open(index);
+      dropped = true;
+      return 0;
+    }
+  }
+  if (taken < in.size()) {
+    ledger_->fail("bytes came that nothing had been asked for");
+    drop(index, Outcome::wrong);
+    dropped = true;
+  }
+  return taken;
+}
+
+void Worker::answered(Connection& connection, const HttpAnswer& answer) {
+  const Asked asked = connection.asked.front();
+  connection.asked.pop_front();
+  --in_flight_;
+  Recorder* const record = measured(asked.intended_ns) ? recorder_ : nullptr;
+  if (record) {
+    (*record)[asked.kind].response.record(now_ns_ - asked.intended_ns);
+    (*record)[asked.kind].service.record(now_ns_ - asked.sent_ns);
+    record->last_answer_ns.store(now_ns_, std::memory_order_relaxed);
+    record->lag.record(asked.sent_ns - std::max(asked.intended_ns, asked.free_ns));
+  }
+  requests_.judge(asked, answer, timeline_.wall_ms(now_ns_), record);
+  connection.since_ns = now_ns_;
+}
+
+// ---- requests
+
+bool Worker::may_ask(const Connection& connection) const {
+  return connection.state == Connection::State::open && connection.asked.size() < options_->pipeline &&
+         (options_->churn == 0 || connection.asked_in_all < options_->churn);
+}
+
+bool Worker::ask(Connection& connection, Kind kind, std::int64_t intended_ns) {
+  std::optional<Asked> asked = kind == Kind::confirm ? requests_.write_confirmation(connection.out)
+                                                     : requests_.write(kind, timeline_.wall_ms(now_ns_), connection.out);
+  if (!asked) return false;
+  asked->intended_ns = intended_ns;
+  asked->free_ns = std::max(connection.since_ns, connection.opened_ns);
+  asked->sent_ns = steady_ns();
+  connection.asked.push_back(*asked);
+  ++connection.asked_in_all;
+  ++in_flight_;
+  return true;
+}
+
+// The next kind of the mix that somebody has a code for.
+bool Worker::ask_next(Connection& connection, std::int64_t intended_ns) {
+  const std::vector<Kind>& order = options_->mix.order();
+  std::uint32_t tried = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const Kind kind = order[next_kind_];
+    next_kind_ = (next_kind_ + 1) % order.size();
+    const std::uint32_t bit = std::uint32_t{1} << static_cast<unsigned>(kind);
+    if (tried & bit) continue;
+    if (ask(connection, kind, intended_ns)) return true;
+    tried |= bit;
+    if (measured(intended_ns)) count_one((*recorder_)[kind].skipped);
+    // What is due in an open loop is due now or not at all.
+    if (schedule_) return true;
+  }
+  return false;
+}
+
+// A closed loop: as many as may be in flight.
+void Worker::fill(std::size_t index) {
+  Connection& connection = *connections_[index];
+  while (now_ns_ < timeline_.end_ns && may_ask(connection)) {
+    if (!ask(connection, Kind::confirm, connection.since_ns) && !ask_next(connection, connection.since_ns)) {
+      if (!connection.waits_for_work) {
+        connection.waits_for_work = true;
+        free_.push_back(index);
+      }
+      break;
+    }
+  }
+  flush(index);
+}
+
+// The connection may have room for requests.
+void Worker::offer(std::size_t index) {
+  if (!schedule_) return fill(index);
+  Connection& connection = *connections_[index];
+  while (may_ask(connection) && ask(connection, Kind::confirm, now_ns_)) {
+  }
+  flush(index);
+  if (may_ask(connection) && !connection.waits_for_work) {
+    connection.waits_for_work = true;
+    free_.push_back(index);
+  }
+}
+
+// An open loop: whatever is due, on whatever connection has been free for longest.
+void Worker::dispatch_due() {
+  while (schedule_->due() && !free_.empty()) {
+    const std::int64_t due_ns = timeline_.begin_ns + *schedule_->due();
+    if (due_ns > now_ns_) return;
+    const std::size_t index = free_.front();
+    free_.pop_front();
+    Connection& connection = *connections_[index];
+    connection.waits_for_work = false;
+    if (!may_ask(connection)) continue;
+    schedule_->advance();
+    ask_next(connection, due_ns);
+    flush(index);
+    if (may_ask(connection)) {
+      connection.waits_for_work = true;
+      free_.push_back(index);
+    }
+    now_ns_ = steady_ns();
+  }
+}
+
+void Worker::flush(std::size_t index) {
+  Connection& connection = *connections_[index];
+  while (connection.state == Connection::State::open && connection.out_begin < connection.out.size()) {
+    std::size_t count = 0;
+    const Transport::Step step =
+        connection.transport.write(std::string_view(connection.out).substr(connection.out_begin), count);
+    if (step == Transport::Step::done) {
+      connection.out_begin += count;
+      continue;
+    }
+    if (step == Transport::Step::closed) return drop(index, Outcome::broken);
+    return watch(index, step == Transport::Step::wants_write);
+  }
+  connection.out.clear();
+  connection.out_begin = 0;
+  if (connection.state == Connection::State::open) watch(index, false);
+}
+
+// ---- the loop
+
+void Worker::sweep() {
+  const auto patience_ns = static_cast<std::int64_t>(options_->timeout_s * 1e9);
+  for (std::size_t i = 0; i < connections_.size(); ++i) {
+    Connection& connection = *connections_[i];
+    switch (connection.state) {
+      case Connection::State::closed:
+        if (now_ns_ >= connection.since_ns && now_ns_ < timeline_.end_ns && opening_ < opening_max) open(i);
+        break;
+      case Connection::State::opening:
+        if (now_ns_ - connection.since_ns > patience_ns) drop(i, Outcome::timed_out);
+        break;
+      case Connection::State::open:
+        if (!connection.asked.empty() && now_ns_ - connection.asked.front().sent_ns > patience_ns)
+          drop(i, Outcome::timed_out);
+        break;
+    }
+  }
+  if (schedule_) return;
+  // Those that found nobody with a fresh code.
+  for (std::size_t left = free_.size(); left > 0; --left) {
+    const std::size_t index = free_.front();
+    free_.pop_front();
+    connections_[index]->waits_for_work = false;
+    connections_[index]->since_ns = now_ns_;
+    fill(index);
+  }
+}
+
+void Worker::wait(std::int64_t until_ns) {
+  std::array<epoll_event, 256> events;
+  const std::int64_t left_ns = std::max<std::int64_t>(0, until_ns - now_ns_);
+  const timespec patience{left_ns / 1'000'000'000, left_ns % 1'000'000'000};
+  const int count = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &patience, nullptr);
+  if (count < 0 && errno != EINTR) throw std::runtime_error("epoll failed");
+  now_ns_ = steady_ns();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(std::max(count, 0)); ++i) {
+    handle(static_cast<std::size_t>(events[i].data.u64), events[i].events);
+    // What falls due while many answers are read is not kept waiting for the last of them.
+    if (running_ && schedule_) dispatch_due();
+  }
+}
+
+void Worker::run(const Timeline& timeline) {
+  // The kernel may otherwise wake this thread 50 microseconds late.
+  prctl(PR_SET_TIMERSLACK, 1UL);
+  timeline_ = timeline;
+  if (options_->rate) {
+    schedule_.emplace(*options_->rate, timeline.end_ns - timeline.begin_ns, options_->arrivals, thread_, options_->threads);
+  }
+  while ((now_ns_ = steady_ns()) < timeline.begin_ns) wait(timeline.begin_ns);
+  running_ = true;
+  for (std::size_t i = 0; i < connections_.size(); ++i) {
+    connections_[i]->since_ns = std::max(connections_[i]->since_ns, timeline.begin_ns);
+    if (connections_[i]->state == Connection::State::open) offer(i);
+  }
+  std::int64_t next_sweep_ns = now_ns_ + sweep_every_ns;
+  std::optional<std::int64_t> cpu_before_ns;
+  while (!ledger_->stopped()) {
+    std::int64_t until_ns = next_sweep_ns;
+    if (schedule_) {
+      dispatch_due();
+      if (schedule_->due() && !free_.empty()) until_ns = std::min(until_ns, timeline.begin_ns + *schedule_->due());
+    }
+    if (now_ns_ >= timeline.end_ns) {
+      const bool all_sent = !schedule_ || !schedule_->due();
+      const std::int64_t patience_ns = all_sent ? static_cast<std::int64_t>(options_->timeout_s * 1e9) : grace_ns;
+      if ((all_sent && in_flight_ == 0) || now_ns_ > timeline.end_ns + patience_ns) break;
+    }
+    wait(until_ns);
+    if (now_ns_ >= next_sweep_ns) {
+      next_sweep_ns = now_ns_ + sweep_every_ns;
+      if (!cpu_before_ns && now_ns_ >= timeline.measure_ns) cpu_before_ns = thread_cpu_ns();
+      if (cpu_before_ns && now_ns_ < timeline.end_ns) {
+        recorder_->cpu_ns.store(thread_cpu_ns() - *cpu_before_ns, std::memory_order_relaxed);
+      }
+      sweep();
+    }
+  }
+  for (; schedule_ && schedule_->due(); schedule_->advance()) count_one(recorder_->unsent);
+  for (std::size_t i = 0; i < connections_.size(); ++i) {
+    if (connections_[i]->state == Connection::State::open) drop(i, Outcome::timed_out);
+  }
+}
+
+}  // namespace watchword::load

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""watchword-load itself measured: beside wrk on the same targets, and its own cost beside what the server can do.
+
+    bench/load_agreement.py [--pairs 5] [--seconds 4] [--connections 64] [--json FILE]
+
+Targets are nginx with one worker that answers a constant, and Watchword answering wrong codes; each on core 0, the load on core 1, runs
+alternating. Two things are asked of watchword-load: that its latencies are within a tenth of wrk's, and that one core of it could drive
+two servers or more (own processor time a request, against the rate of the same run).
+"""
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+from server_comparison import PERIOD_S, WRK_SCRIPT, Run, base32, secret_of, totp
+
+UNITS_US = {"us": 1, "ms": 1e3, "s": 1e6}
+
+
+def wrk(run, port, bodies):
+    script = run.path("wrk.lua")
+    with open(script, "w") as out:
+        out.write(WRK_SCRIPT)
+    env = dict(os.environ, WW_KEY=run.key, WW_BODIES=bodies, WW_OFFSET="0")
+    done = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", "-c%d" % run.args.connections, "-d%ds" % run.args.seconds, "--latency", "-s", script,
+                           "http://127.0.0.1:%d/v1/verify" % port], capture_output=True, text=True, env=env, check=True)
+    out = {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1])}
+    for share, value, unit in re.findall(r"^\s+(50|90|99)%\s+([\d.]+)(us|ms|s)$", done.stdout, re.M):
+        out["p" + share] = float(value) * UNITS_US[unit]
+    return out
+
+
+def ours(run, port, *more):
+    file = run.path("result.json")
+    done = subprocess.run(["taskset", "-c", "1", run.args.load, "http://127.0.0.1:%d" % port, "--mix", "wrong", "--connections",
+                           str(run.args.connections), "--duration", str(run.args.seconds), "--warmup", "0.2", "--json", file, "--plain", *more],
+                          capture_output=True, text=True, env=dict(os.environ, WATCHWORD_API_KEY=run.key))
+    if done.returncode != 0:
+        sys.exit("watchword-load: " + done.stderr[-2000:])
+    with open(file) as text:
+        result = json.load(text)
+    return {"rate": result["rate"], "own_us": result["own_cpu_us_a_request"],
+            **{name: result["response_us"][name] for name in ("p50", "p90", "p99")}}
+
+
+def compare(run, name, port, bodies, *more):
+    pairs = []
+    for _ in range(run.args.pairs):
+        a, b = wrk(run, port, bodies), ours(run, port, *more)
+        pairs.append({"wrk": a, "watchword-load": b})
+        print("  %-10s wrk %7.0f/s p50 %6.0f p90 %6.0f p99 %6.0f us   watchword-load %7.0f/s p50 %6.0f p90 %6.0f p99 %6.0f us, own %.2f us"
+              % (name, a["rate"], a["p50"], a["p90"], a["p99"], b["rate"], b["p50"], b["p90"], b["p99"], b["own_us"]), flush=True)
+    row = {"target": name, "pairs": pairs}
+    for field in ("rate", "p50", "p90", "p99"):
+        row[field + "_ratio"] = statistics.median(pair["watchword-load"][field] / pair["wrk"][field] for pair in pairs)
+    row["capacity_ratio"] = statistics.median(1e6 / pair["watchword-load"]["own_us"] / pair["watchword-load"]["rate"] for pair in pairs)
+    return row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="build/watchword")
+    parser.add_argument("--load", default="build/watchword-load")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--users", type=int, default=50_000)
+    parser.add_argument("--directory")
+    parser.add_argument("--json")
+    args = parser.parse_args()
+    args.binary, args.load = os.path.abspath(args.binary), os.path.abspath(args.load)
+    run = Run(args)
+    try:
+        run.start_watchword()
+        run.be_patient()
+        step = int(time.time()) // PERIOD_S
+        wrong = run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000))
+        users = run.path("load.csv")
+        with open(users, "w") as out:
+            out.write("user,secret,period\n")
+            for i in range(args.users):
+                out.write("user%d@example.org,%s,%d\n" % (i, base32(secret_of(i)), PERIOD_S))
+        run.start_nginx(run.ask("user0@example.org", "%06d" % ((int(totp(secret_of(0), step)) + 500000) % 1000000)))
+        rows = [compare(run, "nginx", run.nginx_port, wrong, "--constant"), compare(run, "watchword", run.port, wrong, "--users-file", users)]
+        print("\n%-10s %8s %8s %8s %8s %28s" % ("target", "rate", "p50", "p90", "p99", "own capacity / this rate"))
+        for row in rows:
+            print("%-10s %8.2f %8.2f %8.2f %8.2f %28.1f" % (row["target"], row["rate_ratio"], row["p50_ratio"], row["p90_ratio"], row["p99_ratio"],
+                                                          row["capacity_ratio"]))
+        if args.json:
+            with open(args.json, "w") as out:
+                json.dump(rows, out, indent=1)
+    finally:
+        run.stop()
+
+
+if __name__ == "__main__":
+    main()
