@@ -265,8 +265,15 @@ void read_metrics(const Reader& in, const toml::node& node, Config& config) {
 
 void read_engine(const Reader& in, const toml::node& node, Config& config) {
   in.table("engine", node,
-           {{"hmac", [&](const auto& value) {
+           {{"hmac",
+             [&](const auto& value) {
                config.hmac = in.choice<Hmac>("engine.hmac", value, {{"auto", Hmac::automatic}, {"openssl", Hmac::openssl}});
+             }},
+            {"resident_bytes_max", [&](const auto& value) {
+               config.resident_bytes_max = in.number<std::size_t>("engine.resident_bytes_max", value, 0, 16 * tib);
+               if (config.resident_bytes_max != 0 && config.resident_bytes_max < std::size_t{16 * mib}) {
+                 in.fail(value, "engine.resident_bytes_max must be 0 or at least 16777216 (16 MiB)");
+               }
              }}});
 }
 

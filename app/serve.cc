@@ -14,6 +14,7 @@
 #include "api/trail_outlets.h"
 #include "app/caretaker.h"
 #include "app/commands.h"
+#include "app/machine_memory.h"
 #include "app/serve_metrics.h"
 #include "engine/engine.h"
 #include "engine/rcu.h"
@@ -72,10 +73,13 @@ int run_serve(const Config& config) {
   store_options.warn = [](const std::string& text) { log(Level::warning, "store", {{"message", text}}); };
   const std::unique_ptr<engine::Store> store = storage::open_rocks_store(store_options);
   const engine::HmacKernel& kernel = kernel_of(config.hmac);
+  const std::size_t resident_bytes_max =
+      config.resident_bytes_max != 0 ? config.resident_bytes_max : machine_memory_bytes() / 2;
   metrics::Exposition exposition;
   CommitMetrics commits;  // outlives the committer
-  engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel);
+  engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel, resident_bytes_max);
   log(Level::info, "kernel", {{"hmac", kernel.name}});
+  log(Level::info, "memory", {{"resident_mib_max", static_cast<std::int64_t>(resident_bytes_max >> 20)}});
   if (config.metrics.enabled) {
     metrics::calibrate_ticks();
     metrics::expose_process(exposition);
@@ -108,6 +112,7 @@ int run_serve(const Config& config) {
     server.stop();
     keys.look_after(engine::wall_now(), true);
   }
+  engine.memory.stop();
   engine.committer.stop();
   const bool clean = store->writable();
   log(Level::info, "stopped", {{"clean", clean ? "yes" : "no"}});

@@ -15,14 +15,16 @@ struct Committer::Waiting {
 };
 
 bool Producer::has_room(std::size_t count) noexcept {
-  if (pending_tail_ + count - head_seen_ <= capacity) return true;
+  const std::uint64_t end = pending_tail_.load(std::memory_order_relaxed) + count;
+  if (end - head_seen_ <= capacity) return true;
   head_seen_ = head_.load(std::memory_order_acquire);
-  return pending_tail_ + count - head_seen_ <= capacity;
+  return end - head_seen_ <= capacity;
 }
 
 void Producer::push(const CellWrite& write, Ticket* ticket) noexcept {
-  entries_[pending_tail_ % capacity] = {write, ticket};
-  ++pending_tail_;
+  const std::uint64_t at = pending_tail_.load(std::memory_order_relaxed);
+  entries_[at % capacity] = {write, ticket};
+  pending_tail_.store(at + 1, std::memory_order_release);
   urgent_ |= ticket != nullptr;
 }
 
@@ -68,6 +70,27 @@ Outcome Committer::commit(const Change& change) {
   return waiting.outcome;
 }
 
+bool Committer::settle() {
+  // Slept only where a producer has pushed and not published yet.
+  constexpr std::chrono::microseconds pause{200};
+  constexpr unsigned tries_max = 100;
+  std::vector<std::pair<const Producer*, std::uint64_t>> targets;
+  {
+    const std::lock_guard lock(producers_mutex_);
+    for (const auto& producer : producers_) {
+      targets.emplace_back(producer.get(), producer->pending_tail_.load(std::memory_order_acquire));
+    }
+  }
+  for (const auto& [producer, target] : targets) {
+    for (unsigned tries = 0; producer->durable_.load(std::memory_order_acquire) < target; ++tries) {
+      if (tries == tries_max) return false;
+      if (tries > 0) std::this_thread::sleep_for(pause);
+      if (commit({}) != Outcome::durable) return false;
+    }
+  }
+  return true;
+}
+
 void Committer::stop() {
   {
     const std::lock_guard lock(changes_mutex_);
@@ -96,6 +119,8 @@ std::size_t Committer::drain() {
   group_changes_.clear();
   group_change_pointers_.clear();
   group_notes_.audit.clear();
+  std::swap(group_cells_, unsaved_);
+  group_unsaved_ = group_cells_.size();
   {
     const std::lock_guard lock(producers_mutex_);
     for (const auto& producer : producers_) {
@@ -121,7 +146,24 @@ std::size_t Committer::drain() {
   if (group_cells_.size() >= cells_per_group_max) urgent_.store(true, std::memory_order_relaxed);
   for (const Waiting* waiting : group_changes_) group_change_pointers_.push_back(waiting->change);
   if (!group_notes_.audit.empty()) group_change_pointers_.push_back(&group_notes_);
+  if (group_cells_.size() == group_unsaved_ && group_change_pointers_.empty()) {
+    std::swap(group_cells_, unsaved_);  // nothing new: no reason to ask the store again
+    return 0;
+  }
   return group_cells_.size() + group_change_pointers_.size();
+}
+
+// Until the next group. Few: a store that takes no writes is not asked to verify.
+void Committer::keep_unsaved() {
+  unsaved_.clear();
+  for (std::size_t i = 0; i < group_cells_.size(); ++i) {
+    if (cell_outcomes_[i] == Outcome::failed) unsaved_.push_back(group_cells_[i]);
+  }
+  if (!unsaved_.empty()) return;
+  const std::lock_guard lock(producers_mutex_);
+  for (const auto& producer : producers_) {
+    producer->durable_.store(producer->head_.load(std::memory_order_relaxed), std::memory_order_release);
+  }
 }
 
 void Committer::commit_group() {
@@ -164,6 +206,7 @@ void Committer::commit_group() {
     assert(sink != nullptr);
     sink->deliver(first);
   }
+  keep_unsaved();
   if (group_changes_.empty()) return;
   {
     const std::lock_guard lock(changes_mutex_);

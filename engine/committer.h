@@ -46,9 +46,12 @@ class Producer {
   // Entries of the audit trail first: a cell that the committer sees has its entry in the same group.
   void publish() noexcept {
     notes_.publish();
-    tail_.store(pending_tail_, std::memory_order_release);
+    tail_.store(pending_tail_.load(std::memory_order_relaxed), std::memory_order_release);
   }
-  bool has_unpublished() const noexcept { return pending_tail_ != tail_.load(std::memory_order_relaxed) || notes_.has_unpublished(); }
+  bool has_unpublished() const noexcept { 
+    return pending_tail_.load(std::memory_order_relaxed) != tail_.load(std::memory_order_relaxed) ||
+           notes_.has_unpublished();
+  }
   // Whether a ticket was pushed since this was asked last: somebody waits.
   bool take_urgent() noexcept { return std::exchange(urgent_, false); }
   // What the trail says about the cells; push an entry before its cell is published.
@@ -64,12 +67,13 @@ class Producer {
   std::vector<Entry> entries_;
   AuditRing notes_;
   // Producer's side: only the producer writes these.
-  alignas(64) std::uint64_t pending_tail_ = 0;
+  alignas(64) std::atomic<std::uint64_t> pending_tail_{0};
   std::uint64_t head_seen_ = 0;
   bool urgent_ = false;
   std::atomic<std::uint64_t> tail_{0};
   // Consumer's side.
   alignas(64) std::atomic<std::uint64_t> head_{0};
+  std::atomic<std::uint64_t> durable_{0};  // everything before this is on disk
 };
 
 // What one group commit was like.
@@ -119,6 +123,10 @@ class Committer {
   // Blocks until the change is durable or failed; any thread but an event loop's.
   Outcome commit(const Change& change);
 
+  // Blocks until every cell that was pushed before the call is on disk. False: the store takes no writes, stop() was
+  // called, or a producer does not publish. Any thread but a producer's.
+  bool settle();
+
   // Drains everything that was pushed, then ends the thread. Nothing may be pushed afterwards.
   void stop();
 
@@ -139,6 +147,7 @@ class Committer {
   void await_wake();
   std::size_t drain();
   void commit_group();
+  void keep_unsaved();
 
   Store& store_;
   std::mutex producers_mutex_;
@@ -156,6 +165,8 @@ class Committer {
   std::atomic<GroupWatcher*> watcher_{nullptr};
   // Scratch of the committer thread.
   std::vector<CellWrite> group_cells_;
+  std::vector<CellWrite> unsaved_;  // of groups that failed: memory has these values, so they go with the next group
+  std::size_t group_unsaved_ = 0;   // how many of them the group begins with
   std::vector<std::pair<Ticket*, TicketSink*>> group_tickets_;
   std::vector<std::size_t> ticket_cells_;
   std::vector<Waiting*> group_changes_;

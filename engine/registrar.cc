@@ -78,15 +78,18 @@ AuditEntry Registrar::entry(std::string_view action, std::string_view user, Devi
           .detail = std::move(detail)};
 }
 
-Registrar::Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel)
-    : store_(store), committer_(committer), directory_(directory), policy_(policy), kernel_(kernel) {}
-
-std::mutex& Registrar::stripe(std::string_view user) {
-  return stripes_[(hash_user(user) >> 8) % stripes_.size()];
-}
+Registrar::Registrar(Store& store, Committer& committer, Directory& directory, UserStripes& stripes, MemoryCap& memory,
+                     PolicyBox& policy, const HmacKernel& kernel)
+    : store_(store),
+      committer_(committer),
+      directory_(directory),
+      stripes_(stripes),
+      memory_(memory),
+      policy_(policy),
+      kernel_(kernel) {}
 
 std::unique_lock<std::mutex> Registrar::lock(std::string_view user) {
-  return std::unique_lock(stripe(user));
+  return stripes_.lock(hash_user(user));
 }
 
 std::optional<LoadedUser> Registrar::find(std::string_view user) {
@@ -127,6 +130,7 @@ Outcome Registrar::write(LoadedUser& user, Change change) {
 // ends.
 void Registrar::publish(const LoadedUser& user) noexcept {
   directory_.put(user);
+  memory_.look(hash_user(user.record.user));
 }
 
 // Out of memory, with what its words came to: nothing is accepted any more, so nothing can be accepted after a note of it
@@ -335,12 +339,13 @@ Answer<std::monostate> Registrar::remove_user(const UserName& name, const Origin
 }
 
 bool Registrar::load(std::string_view name) {
+  if (!memory_.make_room(hash_user(name))) throw StoreError("memory is full, and nobody in it can be let go");
   const auto held = lock(name);
   if (directory_.resident(name)) return true;
   std::optional<LoadedUser> user = store_.load(name);
   if (!user) return false;
   user->replay.resize(user->record.devices.size());
-  directory_.put(*user);
+  publish(*user);
   loads_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }

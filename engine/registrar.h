@@ -3,7 +3,6 @@
 // it is, and leaves an entry in the audit trail in the same write.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -19,12 +18,14 @@
 #include "engine/audit.h"
 #include "engine/committer.h"
 #include "engine/directory.h"
+#include "engine/memory_cap.h"
 #include "engine/otp.h"
 #include "engine/policy_box.h"
 #include "engine/recovery_codes.h"
 #include "engine/registration_stages.h"
 #include "engine/store.h"
 #include "engine/types.h"
+#include "engine/user_stripes.h"
 #include "engine/verifier.h"
 
 namespace watchword::engine {
@@ -153,7 +154,8 @@ bool same_codes(const DeviceRecord& device, const OtpParameters& parameters, con
 
 class Registrar {
  public:
-  Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel);
+  Registrar(Store& store, Committer& committer, Directory& directory, UserStripes& stripes, MemoryCap& memory,
+            PolicyBox& policy, const HmacKernel& kernel);
 
   Answer<BegunRegistration> begin(const UserName& user, const NewDevice& device, const Origin& origin, UnixMillis now);
   // The URI again, for the picture, while the device is pending. The only other way to a secret.
@@ -190,8 +192,8 @@ class Registrar {
   // As Verifier::fence_until: codes from before that confirm or resynchronise are refused too.
   void fence_until(UnixMillis moment) noexcept { fence_ms_.store(moment.value, std::memory_order_relaxed); }
 
-  // Makes the user resident if the store has them. False: no such user. Throws StoreError. Called by worker threads after
-  // Next::load_user.
+  // Makes the user resident if the store has them. False: no such user. Throws StoreError, also where memory is full and
+  // stays so. Called by worker threads after Next::load_user.
   bool load(std::string_view user);
 
   // For whoever counts. Any thread.
@@ -200,7 +202,6 @@ class Registrar {
 
  private:
   // A user's row with the lock that keeps it still: read, change, write durably, publish.
-  std::mutex& stripe(std::string_view user);
   std::unique_lock<std::mutex> lock(std::string_view user);
   std::vector<std::unique_lock<std::mutex>> lock_all(const std::vector<BulkRow>& rows);
   std::optional<LoadedUser> find(std::string_view user);
@@ -224,9 +225,10 @@ class Registrar {
   Store& store_;
   Committer& committer_;
   Directory& directory_;
+  UserStripes& stripes_;
+  MemoryCap& memory_;
   PolicyBox& policy_;
   const HmacKernel& kernel_;
-  std::array<std::mutex, 1024> stripes_;
   RegistrationStages stages_;
   std::atomic<std::uint64_t> loads_{0};
   UnixMillis fence() const { return {fence_ms_.load(std::memory_order_relaxed)}; }

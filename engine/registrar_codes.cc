@@ -180,7 +180,7 @@ Answer<UserView> Registrar::unlock(const UserName& name, const Origin& origin, U
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   if (!user) return tl::unexpected(Refusal::user_not_found);
-  if (!directory_.resident(name.text())) directory_.put(*user);
+  if (!directory_.resident(name.text())) publish(*user);
   const std::optional<ThrottleWord> word =
       change_throttle(directory_, name.text(), [](ThrottleWord old) { return std::optional(clear(old)); });
   if (!word) return tl::unexpected(Refusal::store_unavailable);
@@ -207,7 +207,7 @@ Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1
     return tl::unexpected(Refusal::code_length);
   }
   if (!store_.writable()) return tl::unexpected(Refusal::store_unavailable);
-  if (!directory_.resident(name.text())) directory_.put(*user);
+  if (!directory_.resident(name.text())) publish(*user);
 
   // Two codes, one guess, and it is charged like any other.
   const std::optional<ThrottleWord> charged =

@@ -47,13 +47,10 @@ std::optional<Refusal> import_fault(const UserRecord& user, const BulkRow& row, 
 
 // The stripes of all these people, each once and in one order: whoever holds several never waits in a circle.
 std::vector<std::unique_lock<std::mutex>> Registrar::lock_all(const std::vector<BulkRow>& rows) {
-  std::vector<std::mutex*> stripes;
-  for (const BulkRow& row : rows) stripes.push_back(&stripe(row.user.text()));
-  std::sort(stripes.begin(), stripes.end());
-  stripes.erase(std::unique(stripes.begin(), stripes.end()), stripes.end());
-  std::vector<std::unique_lock<std::mutex>> held;
-  for (std::mutex* const one : stripes) held.emplace_back(*one);
-  return held;
+  std::vector<std::uint64_t> hashes;
+  hashes.reserve(rows.size());
+  for (const BulkRow& row : rows) hashes.push_back(hash_user(row.user.text()));
+  return stripes_.lock_all(hashes);
 }
 
 Registrar::ImportAnswer Registrar::import(std::vector<BulkRow> rows, std::size_t bytes_min, const Origin& origin,

@@ -58,7 +58,7 @@ RecoverySet Registrar::recovery_set(UserNumber user) {
 // step refuses. The user's stripe is held and the user resident, so the block stays.
 template <class Step>
 std::optional<CellValue> Registrar::change_throttle_cell(const LoadedUser& user, Step step) {
-  if (!directory_.resident(user.record.user)) directory_.put(user);
+  if (!directory_.resident(user.record.user)) publish(user);
   const ReadScope scope;
   for (;;) {
     ResidentUser* const resident = directory_.find(user.record.user, hash_user(user.record.user));

@@ -15,6 +15,7 @@ class MemoryStore : public Store {
  public:
   void advance(std::span<const CellWrite> cells, std::span<const Change* const> changes, std::span<Outcome> cell_outcomes,
                std::span<Outcome> change_outcomes) noexcept override {
+    held_.wait(true);
     const std::lock_guard lock(mutex_);
     ++groups;
     std::fill(cell_outcomes.begin(), cell_outcomes.end(), next_outcome);
@@ -92,6 +93,7 @@ class MemoryStore : public Store {
   StoreHealth health() const override { return {writable_, false, ""}; }
   bool writable() const noexcept override { return writable_; }
   void put_bulk(std::span<const UserRecord> users) override {
+    const std::lock_guard lock(mutex_);
     for (const UserRecord& user : users) users_[user.user] = user;
   }
   void finish_bulk() override {}
@@ -99,6 +101,13 @@ class MemoryStore : public Store {
   CellValue cell(UserNumber user, std::uint32_t slot) {
     const std::lock_guard lock(mutex_);
     return cells_[{user, slot}];
+  }
+
+  // Between the two, advance() waits.
+  void hold() { held_ = true; }
+  void release() {
+    held_ = false;
+    held_.notify_all();
   }
 
   std::atomic<Outcome> next_outcome = Outcome::durable;
@@ -120,6 +129,7 @@ class MemoryStore : public Store {
     trail_.insert(trail_.end(), change.audit.begin(), change.audit.end());
   }
 
+  std::atomic<bool> held_ = false;
   mutable std::mutex mutex_;
   std::map<std::string, UserRecord> users_;
   std::map<CellKey, CellValue> cells_;
