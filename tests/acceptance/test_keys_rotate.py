@@ -96,6 +96,7 @@ def test_everything_is_sealed_anew_while_people_sign_in_and_register(make_server
         worker.start()
     try:
         assert_problem(server.call("POST", "/v1/keys/rotate", {}), 409)
+        assert b"\nwatchword_data_keys 2\n" in server.call("GET", "/metrics").body
         done = finished(server)
     finally:
         stop.set()
@@ -103,6 +104,8 @@ def test_everything_is_sealed_anew_while_people_sign_in_and_register(make_server
             worker.join()
     assert not faults, faults
     assert registered and signed_in[0] > 100
+    scraped = server.call("GET", "/metrics").body
+    assert b"\nwatchword_data_keys 1\n" in scraped and b'watchword_key_created_timestamp_seconds{key="data"}' in scraped
     assert versions(done) == [2] and done["rows_done"] >= 4000 and done["rows_unreadable"] == 0
     eventually(lambda: '"secrets are sealed anew"' in server.log(), 5, "the log")
     server.restart(hard=True)
