@@ -105,8 +105,9 @@ class Wire {
     if (!ssl_ || SSL_set_fd(ssl_.get(), socket_) != 1) throw Broken{"TLS cannot begin"};
     X509_VERIFY_PARAM* const checks = SSL_get0_param(ssl_.get());
     const bool address = X509_VERIFY_PARAM_set1_ip_asc(checks, host.c_str()) == 1;
-    if (!address &&
-        (SSL_set1_host(ssl_.get(), host.c_str()) != 1 || SSL_set_tlsext_host_name(ssl_.get(), host.c_str()) != 1)) {
+    if (!address && (SSL_set1_host(ssl_.get(), host.c_str()) != 1 ||
+                     SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                              const_cast<char*>(host.c_str())) != 1)) {
       throw Broken{"TLS cannot begin"};
     }
     while (true) {

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Overload: twice the maximum rate in an open loop for a minute, then half of it. How much is still answered, how soon the rest is refused,
-whether memory stays flat, and whether everything is normal again at once.
+how much is held back (a connection takes only so many requests before it answers), whether memory stays flat, and whether everything is normal
+again at once.
 
     bench/overload.py [--build build] [--users 1000000] [--seconds 60] [--kind wrong|accepted] [--json FILE]
 
@@ -29,7 +30,7 @@ class Overload:
     def __init__(self, args, run):
         self.args, self.run, self.line = args, run, 0
 
-    def load(self, rate, seconds, connections=64, pipeline=64):
+    def load(self, rate, seconds, connections=64, pipeline=16):
         done = subprocess.run(
             ["taskset", "-c", "1", str(self.args.build / "watchword-overload-load"), str(self.run.port), self.bodies, "%.0f" % rate,
              str(seconds), str(connections), str(pipeline), str(self.line)],
@@ -67,7 +68,7 @@ class Overload:
             time.sleep(left_s + 1)
         self.write_bodies()
         # The maximum: as many as fit in the pipelines, in a closed loop in effect.
-        most = statistics.median(self.load(10_000_000, 4, connections=64, pipeline=4)["good_per_s"] for _ in range(3))
+        most = statistics.median(self.load(10_000_000, 4)["good_per_s"] for _ in range(3))
         calm = self.load(most / 2, 4)
         server = run.children[0]
         memory, done = [], threading.Event()
@@ -84,7 +85,8 @@ class Overload:
         after = self.load(most / 2, 4)
         quarter = max(1, len(memory) // 4)
         return {"kind": args.kind, "maximum_per_s": most, "offered_per_s": over["offered"] / over["seconds"],
-                "sent_per_s": over["sent"] / over["seconds"], "goodput": over["good_per_s"] / most, "refused_per_s": over["refused"]["count"] / over["seconds"],
+                "sent_per_s": over["sent"] / over["seconds"], "goodput": over["good_per_s"] / most,
+                "held_back_per_s": (over["offered"] - over["sent"]) / over["seconds"], "refused_per_s": over["refused"]["count"] / over["seconds"],
                 "refused_ms": over["refused"], "answered_ms": over["answered"], "without_retry_after": over["without_retry_after"],
                 "unanswered": over["unanswered"], "other": over["other"],
                 "memory_growth_mib": statistics.median(memory[-quarter:]) - statistics.median(memory[:quarter]),

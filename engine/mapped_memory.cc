@@ -6,8 +6,14 @@
 #include <new>
 
 namespace watchword::engine {
+namespace {
 
-void* map_memory(std::size_t bytes, std::size_t alignment) {
+constexpr std::size_t page_bytes = 4096;
+
+}  // namespace
+
+void* map_memory(std::size_t wanted, std::size_t alignment) {
+  const std::size_t bytes = (wanted + page_bytes - 1) / page_bytes * page_bytes;
   // More than is needed; the ends are given back.
   const std::size_t mapped = bytes + alignment;
   void* const memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -2,12 +2,13 @@
 import base64
 import json
 import re
+import subprocess
 import time
 
 import jsonschema
 import pytest
 
-from watchword import Server, assert_problem, base32, hotp, path_of, steady, unbase32
+from watchword import Server, assert_problem, base32, have, hotp, steady, unbase32
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -299,3 +300,13 @@ def test_the_documentation_is_a_page_without_scripts(api):
     assert_problem(api.server.call("POST", "/docs", {}), 405)
     for link in re.findall(r'href="#([^"]+)"', text):
         assert f'id="{link}"' in text, link
+
+
+@pytest.mark.skipif(not have("chromium"), reason="needs chromium")
+def test_a_browser_shows_the_documentation_and_finds_nothing_to_refuse(api, tmp_path):
+    picture = tmp_path / "docs.png"
+    done = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", f"--user-data-dir={tmp_path}/browser",
+                           "--window-size=1280,1600", f"--screenshot={picture}", f"http://127.0.0.1:{api.server.port}/docs"],
+                          capture_output=True, text=True, timeout=120)
+    assert picture.exists() and picture.stat().st_size > 50_000, done.stderr
+    assert "CONSOLE" not in done.stderr and "Refused" not in done.stderr, done.stderr
