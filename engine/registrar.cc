@@ -3,41 +3,24 @@
 #include <algorithm>
 
 #include "engine/otpauth_uri.h"
+#include "engine/registration_rules.h"
 #include "engine/words.h"
 
 namespace watchword::engine {
 namespace {
 
-bool expired(const DeviceRecord& device, UnixMillis now) {
-  return device.status == DeviceStatus::pending &&
-         (device.expires_at_s <= now.seconds() || device.failed_confirmations >= failed_confirmations_max);
-}
-
-std::size_t count(const UserRecord& record, DeviceStatus status) {
-  return static_cast<std::size_t>(std::count_if(record.devices.begin(), record.devices.end(),
-                                                [&](const DeviceRecord& device) { return device.status == status; }));
-}
-
-void drop(LoadedUser& user, std::size_t at) {
-  user.record.devices.erase(user.record.devices.begin() + static_cast<std::ptrdiff_t>(at));
-  user.replay.erase(user.replay.begin() + static_cast<std::ptrdiff_t>(at));
-}
-
-// What is dead anyway goes with the next write.
-void drop_expired(LoadedUser& user, UnixMillis now) {
-  for (std::size_t i = user.record.devices.size(); i-- > 0;) {
-    if (expired(user.record.devices[i], now)) drop(user, i);
-  }
-}
-
-void drop_oldest_pending(LoadedUser& user) {
+// Returns which they were.
+std::vector<DeviceId> drop_oldest_pending(LoadedUser& user) {
+  std::vector<DeviceId> dropped;
   while (count(user.record, DeviceStatus::pending) >= pending_devices_max) {
     for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
       if (user.record.devices[i].status != DeviceStatus::pending) continue;
+      dropped.push_back(user.record.devices[i].id);
       drop(user, i);
       break;
     }
   }
+  return dropped;
 }
 
 // A number is never given twice, so a user who is removed and comes back has other tags.
@@ -47,21 +30,6 @@ std::string tag_of(const UserRecord& record) {
 
 bool still(const UserRecord& record, const Registrar::SeenTags& seen) {
   return !seen || std::find(seen->begin(), seen->end(), tag_of(record)) != seen->end();
-}
-
-bool name_in_use(const UserRecord& record, std::string_view name, DeviceId except, UnixMillis now) {
-  return std::any_of(record.devices.begin(), record.devices.end(), [&](const DeviceRecord& device) {
-    return device.id != except && device.name == name && !expired(device, now);
-  });
-}
-
-DeviceId new_device_id(const UserRecord& record) {
-  for (;;) {
-    const DeviceId id{random_nonzero_u64()};
-    if (std::none_of(record.devices.begin(), record.devices.end(), [&](const auto& device) { return device.id == id; })) {
-      return id;
-    }
-  }
 }
 
 OtpParameters parameters_of(const NewDevice& device, const Policy& policy) {
@@ -241,7 +209,7 @@ Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice
       if (same_codes(device, parameters, *wanted.secret)) return tl::unexpected(Refusal::secret_registered);
     }
   }
-  drop_oldest_pending(*user);
+  const std::vector<DeviceId> replaced = drop_oldest_pending(*user);
 
   DeviceRecord device;
   device.id = new_device_id(user->record);
@@ -257,6 +225,8 @@ Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice
   change.audit.push_back(
       entry("device.begin", name.text(), device.id, R"({"name":)" + json_quoted(device.name) + "}", origin, now));
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  for (const DeviceId id : replaced) stages_.expired(id);
+  stages_.begun(device.id, device.expires_at_s, now);
   return BegunRegistration{.device = view(*user, user->record.devices.size() - 1, now),
                            .secret = device.secret,
                            .otpauth_uri = uri_of(name.text(), device, policy.issuer)};
@@ -337,6 +307,7 @@ Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, cons
       entry("device.remove", name.text(), id, R"({"name":)" + json_quoted(device.name) + "}", origin, now));
   drop(*user, *at);
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  stages_.removed(id);
   put_back.dismiss();
   return std::monostate{};
 }
@@ -362,6 +333,7 @@ Answer<std::monostate> Registrar::remove_user(const UserName& name, const Origin
   change.audit.push_back(entry("user.remove", name.text(), {},
                                R"({"devices":)" + std::to_string(user->record.devices.size()) + "}", origin, now));
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  for (const DeviceRecord& device : user->record.devices) stages_.removed(device.id);
   put_back.dismiss();
   return std::monostate{};
 }
@@ -374,6 +346,7 @@ bool Registrar::load(std::string_view name) {
   if (!user) return false;
   user->replay.resize(user->record.devices.size());
   publish(*user);
+  loads_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 

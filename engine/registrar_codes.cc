@@ -111,6 +111,7 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
   change.audit.push_back(entry("device.confirm", name.text(), id,
                                R"({"result":"accepted","name":)" + json_quoted(device.name) + "}", origin, now));
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  stages_.confirmed(id);
   return Confirmation{.accepted = true, .clock_offset_s = std::nullopt, .device = view(*user, at, now)};
 }
 
@@ -132,7 +133,10 @@ Answer<Confirmation> Registrar::refuse_confirmation(LoadedUser& user, std::size_
   Confirmation refused{.accepted = false, .clock_offset_s = offset_s, .device = view(user, at, now)};
   Change change;
   change.audit.push_back(entry("device.confirm", user.record.user, device.id, R"({"result":"rejected"})", origin, now));
+  const bool void_now = device.failed_confirmations >= failed_confirmations_max;
+  const DeviceId id = device.id;
   if (write(user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  if (void_now) stages_.expired(id);
   return refused;
 }
 

@@ -51,6 +51,13 @@ class MemoryStore : public Store {
       if (!visit(record)) return;
     }
   }
+  void scan(std::string_view after, const std::function<bool(const UserRecord&)>& visit) override {
+    for (auto at = users_.upper_bound(std::string(after)); at != users_.end(); ++at) {
+      UserRecord record = at->second;
+      for (DeviceRecord& device : record.devices) device.secret = {};
+      if (!visit(record)) return;
+    }
+  }
   UserNumber allocate_number(std::string_view) override { return {++numbers_}; }
   std::optional<std::string> document(std::string_view name) override {
     const std::lock_guard lock(mutex_);
@@ -71,6 +78,16 @@ class MemoryStore : public Store {
     AuditPage page;
     for (std::size_t i = trail_.size(); i-- > 0;) page.rows.push_back({i + 1, trail_[i]});
     return page;
+  }
+  std::uint64_t audit_last() const noexcept override {
+    const std::lock_guard lock(mutex_);
+    return trail_.size();
+  }
+  std::vector<AuditRow> audit_after(std::uint64_t after, std::size_t limit) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<AuditRow> rows;
+    for (std::size_t i = after; i < trail_.size() && rows.size() < limit; ++i) rows.push_back({i + 1, trail_[i]});
+    return rows;
   }
   const SecretBytes& hash_key() const override { return hash_key_; }
   StoreHealth health() const override { return {writable_, false, ""}; }
@@ -113,7 +130,7 @@ class MemoryStore : public Store {
   }
 
   std::atomic<bool> held_ = false;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, UserRecord> users_;
   std::map<CellKey, CellValue> cells_;
   std::map<std::string, std::string> documents_;

@@ -10,7 +10,7 @@ const { chromium } = require("playwright-core");
 export const axeSource = require("axe-core").source;
 
 const pictures = process.env.WATCHWORD_PICTURES ?? fileURLToPath(new URL("../../../build/browser/", import.meta.url));
-const patienceMs = 15_000; // a loaded machine
+const patienceMs = 30_000; // a loaded machine
 
 export function launch() {
   return chromium.launch({
