@@ -20,6 +20,8 @@ void expose_directory(Exposition& exposition, engine::Engine& engine) {
                        [&] { return number(engine.directory.bytes()); });
   exposition.add_counter("watchword_directory_loads_total", "Users brought into memory because somebody asked about them.",
                          {}, [&] { return number(engine.registrar.loads()); });
+  exposition.add_counter("watchword_directory_evictions_total", "Users who left memory because it was full.", {},
+                         [&] { return number(engine.directory.evictions()); });
 }
 
 void expose_registrations(Exposition& exposition, engine::Engine& engine) {

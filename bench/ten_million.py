@@ -20,6 +20,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import struct
 import subprocess
 import tempfile
@@ -251,7 +252,7 @@ class Bench:
 
     def do_recovery(self):
         times = []
-        for _ in range(3):
+        for _ in range(2 if self.args.seconds < 10 else 3):
             self.serve()
             count = self.args.seconds * 20_000
             first, step = self.fresh(count)
@@ -264,15 +265,15 @@ class Bench:
             wrk.kill()
             wrk.wait()
             times.append(self.serve())
-            # The first codes of the run were accepted long before the end: they are used up.
+            # The first codes of the run were accepted long before the end: they are used up. (wrk asks for one that it never sends.)
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-            for i in range(first, first + 100):
+            for i in range(first + 1, first + 101):
                 connection.request("POST", "/v1/verify", json.dumps({"user": "user-%08d" % i, "code": code_of(i, step)}),
                                    {"Authorization": "Bearer " + self.key, "Content-Type": "application/json"})
                 answer = json.loads(connection.getresponse().read())
                 assert answer["result"] == "replayed", answer
             self.stop()
-        self.tell(recovery_s_median=sorted(times)[1], recovery_s_max=max(times), recovery_wal_mib=wal / MIB)
+        self.tell(recovery_s_median=statistics.median(times), recovery_s_max=max(times), recovery_wal_mib=wal / MIB)
 
 
 def main():

@@ -56,7 +56,9 @@ TEST_F(Import, LeavesWhatIsThereAlreadyAsItIs) {
     EXPECT_EQ(answer.rows[0], round == 0 ? Imported::added : Imported::present);
     EXPECT_EQ(answer.rows[1], Imported::present);
     EXPECT_EQ(devices("ada"), 1u);
-    if (round > 0) EXPECT_EQ(store.load("ada")->record.version, version);
+    if (round > 0) {
+      EXPECT_EQ(store.load("ada")->record.version, version);
+    }
   }
 }
 
