@@ -41,7 +41,7 @@ class VerifyRoute : public engine::test::EngineTest {
   DroppingSink sink;
   engine::Producer& producer{engine.committer.add_producer(&sink)};
   LoopMetrics metrics;
-  VerifyPlane plane{engine, producer, nullptr, &metrics};
+  VerifyPlane plane{engine, producer, &metrics};
   Exchange exchange;
 };
 
