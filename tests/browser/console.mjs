@@ -225,9 +225,7 @@ test("an API key is made, shown once, works, and is revoked; a key of few scopes
   await visitor.close();
 });
 
-test("an API key expires, is bound to networks, and is rotated: the new one works, the old one for a while", async (t) => {
-  const { api_keys: known } = await server.rest("GET", "/v1/api-keys");
-  if (known[0].last_used_at === undefined) return t.skip("this server's keys do not expire");
+test("an API key expires, is bound to networks, and is rotated: the new one works, the old one for a while", async () => {
   const visitor = await enterConsole(browser, server);
   const { page } = visitor;
   await open(page, "API keys");
