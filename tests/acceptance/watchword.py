@@ -556,7 +556,7 @@ class Server:
             writer.writerow(["user", "name", "secret", "algorithm", "digits", "period"])
             for phone in phones:
                 writer.writerow([phone.user, "phone", base32(phone.secret), phone.algorithm, phone.digits, phone.period])
-        done = run("import", file, "--format", "csv", "--data-dir", self.data_dir, *flags)
+        done = run("import", file, "--format", "csv", "--data-dir", self.data_dir, *self._config_flags(), *flags)
         file.unlink()
         assert done.returncode == 0, done.stderr
         return done

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <fstream>
+#include <thread>
 
 #include "tests/storage/store_fixture.h"
 
@@ -46,11 +47,15 @@ TEST(MasterKeyCommand, WhatItStartedEndsWithIt) {
   std::filesystem::remove(file);
   ASSERT_GT(grandchild, 0);
   // Gone, or a zombie that its new parent has not looked at yet.
-  std::string state;
-  std::ifstream stat("/proc/" + std::to_string(grandchild) + "/stat");
-  std::string number, name;
-  stat >> number >> name >> state;
-  EXPECT_TRUE(!stat || state == "Z" || state == "X") << state;
+  const auto gone = [&] {
+    std::ifstream stat("/proc/" + std::to_string(grandchild) + "/stat");
+    std::string number, name, state;
+    stat >> number >> name >> state;
+    return !stat || state == "Z" || state == "X";
+  };
+  const auto deadline = std::chrono::steady_clock::now() + seconds(10);
+  while (!gone() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_TRUE(gone());
 }
 
 TEST(MasterKeyCommand, SignalsThatTheServerBlocksAreNotBlockedThere) {
