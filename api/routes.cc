@@ -41,6 +41,8 @@ std::string_view template_of(Route route) {
       return "/v1/verify/batch";
     case Route::metrics:
       return "/metrics";
+    case Route::documents:
+      return "/docs";
     case Route::managed:
     case Route::portal:
     case Route::unknown:

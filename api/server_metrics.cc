@@ -49,6 +49,9 @@ void expose(Services& services, const std::vector<std::unique_ptr<EventLoop>>& l
   Exposition& exposition = *services.exposition;
   for (const auto& loop : loops) {
     exposition.add_collector([metrics = loop->metrics()](Collected& into) { metrics->collect(into); });
+    exposition.add_counter("watchword_audit_verifications_left_out_total",
+                           "Verifications that changed nothing and are told in the audit trail by their number alone.", {},
+                           [&plane = loop->verify_plane()] { return number(plane.left_out_of_audit()); });
   }
   exposition.add_collector([&services](Collected& into) { services.http.collect(into); });
   exposition.add_collector([&verifier = services.portal.verifier()](Collected& into) { verifier.collect(into); });

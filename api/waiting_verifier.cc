@@ -15,7 +15,7 @@ WaitingVerifier::~WaitingVerifier() {
 tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::verify(const engine::VerifyRequest& request,
                                                                                 const engine::Origin& origin,
                                                                                 engine::UnixMillis now) {
-  tl::expected<engine::Verdict, Refused> answer = ask(request, now);
+  tl::expected<engine::Verdict, Refused> answer = ask(request, origin, now);
   Asked what = Asked::unavailable;
   if (answer) {
     what = asked(answer->result);
@@ -29,6 +29,7 @@ tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::verify(
 }
 
 tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::ask(const engine::VerifyRequest& request,
+                                                                             const engine::Origin& origin,
                                                                              engine::UnixMillis now) {
   using engine::Next;
   engine::Verdict verdict;

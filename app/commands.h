@@ -40,12 +40,11 @@ int run_audit_verify(const Config& config, const std::string& head_file);
 int run_audit_head(const Config& config);
 int run_audit_export(const Config& config);
 
-struct KeysOptions {
-  std::string new_master_key_file;  // empty: a new data key
-  std::string url;                  // of a running server; empty: the data directory itself
-};
-int run_keys_rotate(const Config& config, const KeysOptions& options);
-int run_keys_show(const Config& config, const KeysOptions& options);
+// `new_master_key_file` empty: a new data key. Of a running server, the file is one that the server reads.
+int run_keys_rotate(const Config& config, const std::string& new_master_key_file);
+int run_keys_show(const Config& config);
+int run_remote_keys_rotate(const RemoteOptions& remote, const std::string& new_master_key_file);
+int run_remote_keys_show(const RemoteOptions& remote);
 
 // 0: all is well; 1: warnings; 2: something has to be mended. `configure` throws ConfigError, which is one of the findings.
 int run_doctor(const std::function<Config()>& configure, bool json);

@@ -11,7 +11,6 @@
 
 #include "api/keys_json.h"
 #include "app/commands.h"
-#include "app/rest_client.h"
 #include "engine/committer.h"
 #include "engine/rcu.h"
 #include "storage/open.h"
@@ -25,7 +24,7 @@ constexpr std::chrono::milliseconds look_interval{200};
 constexpr std::chrono::seconds line_interval{5};  // where stderr is no terminal
 
 // How far it is, on a line that overwrites itself, or on one now and then.
-class Progress {
+class FollowedLine {
  public:
   void show(const json::object& keys) {
     const auto done = keys.at("rows_done").to_number<std::uint64_t>();
@@ -51,14 +50,14 @@ class Progress {
 // Until nothing is left to do. `look`: the keys as they are now.
 template <class Look>
 json::object follow(Look look) {
-  Progress progress;
+  FollowedLine line;
   for (;;) {
     json::object keys = look();
     if (!keys.at("resealing").as_bool()) {
-      progress.end();
+      line.end();
       return keys;
     }
-    progress.show(keys);
+    line.show(keys);
     std::this_thread::sleep_for(look_interval);
   }
 }
@@ -92,10 +91,10 @@ int tell(const json::object& keys, bool new_master_key) {
   return 0;
 }
 
-json::object asked(const RestClient& client, std::string_view method, std::string_view path, std::string_view body = {}) {
-  const RestAnswer answer = client.ask(method, path, body);
-  if (answer.status / 100 != 2) throw std::runtime_error(explain(answer));
-  return json::parse(answer.body).as_object();
+json::object keys_of(const RemoteOptions& remote) {
+  std::string body;
+  RemoteServer(remote).get("/v1/keys", [&body](std::string_view piece) { body += piece; });
+  return json::parse(body).as_object();
 }
 
 struct OpenStore {
@@ -115,15 +114,20 @@ std::string absolute(const std::string& file) {
 
 }  // namespace
 
-int run_keys_rotate(const Config& config, const KeysOptions& options) {
-  const std::string new_master_key = absolute(options.new_master_key_file);
-  if (!options.url.empty()) {
-    const RestClient client(options.url);
-    std::string body = "{}";
-    if (!new_master_key.empty()) body = json::serialize(json::object{{"new_master_key_file", new_master_key}});
-    asked(client, "POST", "/v1/keys/rotate", body);
-    return tell(follow([&] { return asked(client, "GET", "/v1/keys"); }), !new_master_key.empty());
-  }
+int run_remote_keys_rotate(const RemoteOptions& remote, const std::string& new_master_key_file) {
+  const std::string file = absolute(new_master_key_file);
+  RemoteServer(remote).post("/v1/keys/rotate",
+                            file.empty() ? "" : json::serialize(json::object{{"new_master_key_file", file}}));
+  return tell(follow([&] { return keys_of(remote); }), !file.empty());
+}
+
+int run_remote_keys_show(const RemoteOptions& remote) {
+  std::printf("%s\n", json::serialize(keys_of(remote)).c_str());
+  return 0;
+}
+
+int run_keys_rotate(const Config& config, const std::string& new_master_key_file) {
+  const std::string new_master_key = absolute(new_master_key_file);
   const OpenStore opened(config);
   engine::Store& store = *opened.store;
   engine::Committer committer(store);
@@ -146,10 +150,8 @@ int run_keys_rotate(const Config& config, const KeysOptions& options) {
   return tell(follow([&] { return api::keys_object(store.keys()); }), false);
 }
 
-int run_keys_show(const Config& config, const KeysOptions& options) {
-  const json::object keys = options.url.empty() ? api::keys_object(OpenStore(config).store->keys())
-                                                : asked(RestClient(options.url), "GET", "/v1/keys");
-  std::printf("%s\n", json::serialize(keys).c_str());
+int run_keys_show(const Config& config) {
+  std::printf("%s\n", json::serialize(api::keys_object(OpenStore(config).store->keys())).c_str());
   return 0;
 }
 

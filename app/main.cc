@@ -29,7 +29,7 @@ struct Arguments {
   std::string backup_dir;
   std::uint32_t backup_id = 0;
   std::string audit_head_file;
-  app::KeysOptions keys_options;
+  std::string new_master_key_file;
   bool as_json = false;
 };
 
@@ -171,15 +171,12 @@ int run(int argc, char** argv) {
   store_keys->require_subcommand(1);
   const auto take_keys_options = [&](CLI::App* command) {
     take_data_dir(command, arguments);
-    command
-        ->add_option("--url", arguments.keys_options.url,
-                     "Ask the running server there, with the API key in WATCHWORD_API_KEY")
-        ->excludes("--data-dir");
+    take_url(command, arguments);
   };
   CLI::App* const keys_rotate = store_keys->add_subcommand("rotate", "Make a new data key and seal every secret anew");
   take_keys_options(keys_rotate);
   keys_rotate->add_option(
-      "--new-master-key", arguments.keys_options.new_master_key_file,
+      "--new-master-key", arguments.new_master_key_file,
       "Take the master key in this file instead (64 hexadecimal digits; with --url, a file on the server)");
   CLI::App* const keys_show = store_keys->add_subcommand("show", "Show versions, ages and fingerprints as JSON");
   take_keys_options(keys_show);
@@ -214,6 +211,8 @@ int run(int argc, char** argv) {
   }
   if (!arguments.remote.url.empty()) {
     if (!take_key(arguments)) return wrong_usage;
+    if (keys_rotate->parsed()) return app::run_remote_keys_rotate(arguments.remote, arguments.new_master_key_file);
+    if (keys_show->parsed()) return app::run_remote_keys_show(arguments.remote);
     if (import->parsed()) return app::run_remote_import(arguments.remote, arguments.import_options);
     if (export_command->parsed()) return app::run_remote_export(arguments.remote, arguments.export_options);
     return app::run_remote_backup(arguments.remote);
@@ -229,8 +228,8 @@ int run(int argc, char** argv) {
   if (audit_verify->parsed()) return app::run_audit_verify(config, arguments.audit_head_file);
   if (audit_head->parsed()) return app::run_audit_head(config);
   if (audit_export->parsed()) return app::run_audit_export(config);
-  if (keys_rotate->parsed()) return app::run_keys_rotate(config, arguments.keys_options);
-  if (keys_show->parsed()) return app::run_keys_show(config, arguments.keys_options);
+  if (keys_rotate->parsed()) return app::run_keys_rotate(config, arguments.new_master_key_file);
+  if (keys_show->parsed()) return app::run_keys_show(config);
   if (create->parsed()) return app::run_key_create(config, arguments.key_options);
   if (list->parsed()) return app::run_key_list(config);
   if (rotate->parsed()) {

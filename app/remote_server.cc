@@ -148,8 +148,12 @@ std::string RemoteServer::read_answer() {
   }
 }
 
-std::string RemoteServer::post(const std::string& path) {
-  if (!stream_->write(head("POST", path, "Content-Length: 0\r\n"))) throw std::runtime_error("the connection failed");
+std::string RemoteServer::post(const std::string& path, std::string_view json_body) {
+  const std::string fields = fmt::format("{}Content-Length: {}\r\n",
+                                         json_body.empty() ? "" : "Content-Type: application/json\r\n", json_body.size());
+  if (!stream_->write(head("POST", path, fields)) || !stream_->write(json_body)) {
+    throw std::runtime_error("the connection failed");
+  }
   return read_answer();
 }
 

@@ -25,7 +25,7 @@ class RemoteServer {
   using Take = std::function<void(std::string_view piece)>;
 
   // The body of a 2xx answer; another one is an exception that says what the server said.
-  std::string post(const std::string& path);
+  std::string post(const std::string& path, std::string_view json_body = {});
   // Sends a body of any length, once the server has said that it wants one.
   std::string post_rows(const std::string& path, const Fill& fill);
   void get(const std::string& path, const Take& take);

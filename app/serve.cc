@@ -92,6 +92,7 @@ int run_serve(const Config& config) {
   {
     // Before the server, so that no entry of this run is missed by a new outlet, and after it, so that none is left behind.
     api::TrailOutlets outlets(*store, engine.committer, config.outlets);
+    if (config.metrics.enabled) outlets.expose(exposition);
     api::AccessKeys keys(*store, engine.committer);
     api::Server server(engine, keys, config.server, config.metrics.enabled ? &exposition : nullptr);
     server.start();

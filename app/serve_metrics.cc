@@ -63,6 +63,9 @@ void expose_engine(Exposition& exposition, engine::Engine& engine) {
   expose_registrations(exposition, engine);
   exposition.add_gauge("watchword_commit_queue_depth", "Words that wait for a group commit.", {},
                        [&] { return number(engine.committer.waiting()); });
+  exposition.add_counter("watchword_audit_notes_lost_total",
+                         "Entries about verifications in groups that could not be written: nothing in them was accepted.",
+                         {}, [&] { return number(engine.committer.counters().notes_lost.load(std::memory_order_relaxed)); });
   exposition.add_gauge("watchword_fence_timestamp_seconds",
                        "Codes of steps up to this moment are refused, seconds since 1970; 0: no fence.", {},
                        [&] { return static_cast<double>(engine.store.fence().value) * 1e-3; });

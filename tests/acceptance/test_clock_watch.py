@@ -13,6 +13,11 @@ def readiness(server):
         return connection.request("GET", "/readyz")
 
 
+def metric(server, series):
+    scraped = server.call("GET", "/metrics").body.decode()
+    return float(re.search(rf"^{re.escape(series)} (\S+)$", scraped, re.M)[1])
+
+
 def until(server, condition, what):
     return eventually(lambda: (answer := readiness(server)) and condition(answer) and answer, 10, what, 0.05)
 
@@ -33,6 +38,8 @@ def test_a_jump_forward_is_told_and_leaves_the_server_ready(timed):
     answer = until(timed, lambda answer: "clock_jumped_s" in answer.json(), "the jump")
     assert answer.status == 200 and abs(answer.json()["clock_jumped_s"] - 3600) <= 1
     assert re.search(r'"clock jumped","by_s":3(600|599)', timed.log())
+    assert metric(timed, 'watchword_clock_jumps_total{direction="forward"}') == 1
+    assert metric(timed, "watchword_ready") == 1 and metric(timed, "watchword_clock_behind_seconds") == 0
     assert timed.result("ada", phone.code(timed.now())) == "accepted"
 
 
@@ -45,6 +52,8 @@ def test_a_jump_back_makes_the_server_unfit_until_the_clock_has_caught_up(timed)
     answer = until(timed, is_behind, "not ready")
     assert_problem(answer, 503)
     assert "CLOCK" in answer.json()["detail"]
+    assert metric(timed, 'watchword_clock_jumps_total{direction="back"}') == 1
+    assert metric(timed, "watchword_ready") == 0 and metric(timed, "watchword_clock_behind_seconds") > 400
     # Alive, and safe: what was accepted is not accepted again, by whichever clock.
     with timed.connect() as connection:
         assert connection.request("GET", "/healthz").status == 200

@@ -96,6 +96,7 @@ def test_everything_is_sealed_anew_while_people_sign_in_and_register(make_server
         worker.start()
     try:
         assert_problem(server.call("POST", "/v1/keys/rotate", {}), 409)
+        assert b"\nwatchword_data_keys 2\n" in server.call("GET", "/metrics").body
         done = finished(server)
     finally:
         stop.set()
@@ -103,6 +104,8 @@ def test_everything_is_sealed_anew_while_people_sign_in_and_register(make_server
             worker.join()
     assert not faults, faults
     assert registered and signed_in[0] > 100
+    scraped = server.call("GET", "/metrics").body
+    assert b"\nwatchword_data_keys 1\n" in scraped and b'watchword_key_created_timestamp_seconds{key="data"}' in scraped
     assert versions(done) == [2] and done["rows_done"] >= 4000 and done["rows_unreadable"] == 0
     eventually(lambda: '"secrets are sealed anew"' in server.log(), 5, "the log")
     server.restart(hard=True)
@@ -176,11 +179,11 @@ def test_the_command_asks_a_running_server_and_follows_it(make_server):
     # While it serves, nobody else does it.
     done = watchword.run("keys", "rotate", "--data-dir", server.data_dir)
     assert done.returncode == 1 and str(server.process.pid) in done.stderr
-    for key, url_given, wanted in (("", url, "WATCHWORD_API_KEY"), ("ww_wrong", url, "401"), (server.admin, "ftp://x", "http://"),
-                                   (server.admin, url + "/v1", "without a path"),
-                                   (server.admin, "http://127.0.0.1:1", "cannot ask")):
+    for key, url_given, wanted, code in (("", url, "WATCHWORD_API_KEY", 2), ("ww_wrong", url, "401", 1),
+                                         (server.admin, "ftp://x", "http://", 1), (server.admin, url + "/v1", "404", 1),
+                                         (server.admin, "http://127.0.0.1:1", "cannot connect", 1)):
         done = watchword.run("keys", "rotate", "--url", url_given, environment={"WATCHWORD_API_KEY": key})
-        assert done.returncode == 1 and wanted in done.stderr, (wanted, done.stderr)
+        assert done.returncode == code and wanted in done.stderr, (wanted, done.stderr)
     all_accepted(server, phones)
 
 

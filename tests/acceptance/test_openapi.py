@@ -121,7 +121,7 @@ def test_the_document_is_openapi_3_1_and_its_schemas_and_examples_are_good(api):
         names = {api.resolved(one)["name"] for one in operation.get("parameters", []) if api.resolved(one)["in"] == "path"}
         assert names == set(re.findall(r"\{(\w+)\}", path)), name
         secured = operation.get("security", document["security"])
-        assert bool(secured) == path.startswith("/v1/"), name
+        assert bool(secured) == (path.startswith("/v1/") or path == "/metrics"), name
 
 
 def test_every_path_allows_the_documents_methods_and_no_other(api):
@@ -136,7 +136,8 @@ def test_every_path_allows_the_documents_methods_and_no_other(api):
 
 
 def test_what_every_operation_refuses(api):
-    stranger = api.server.new_key("metrics")["key"]
+    slow = api.server.expect(201, "POST", "/v1/api-keys", {"name": "slow", "scopes": ["admin"], "requests_per_second": 1})["key"]
+    strangers = [api.server.new_key("metrics")["key"], api.server.new_key("verify")["key"]]
     for name, (method, path, operation) in api.operations.items():
         if operation.get("security") == []:
             continue
@@ -146,12 +147,15 @@ def test_what_every_operation_refuses(api):
         body = b"" if rows else {} if content else None
         given = {"user": "nobody", "device": "0" * 15 + "1", "key": "nothing"}
         api.call(name, 401, body, bearer="wrong", headers=headers, **given)
-        api.call(name, 403, body, bearer=stranger, headers=headers, **given)
+        api.call(name, 403, body, bearer=strangers[name == "showMetrics"], headers=headers, **given)
         api.call(name, 400, body, query="?no-such-parameter=1", headers=headers, **given)
         if content:
             api.call(name, 415, b"a=b", headers={"Content-Type": "application/x-www-form-urlencoded"}, **given)
-        if "404" in operation["responses"] and name not in ("patchDevice", "confirmRegistration", "resyncDevice"):
+        if "404" in operation["responses"] and name not in ("showMetrics", "patchDevice", "confirmRegistration", "resyncDevice"):
             api.call(name, 404, body, headers=headers, **given)
+        while api.server.call("GET", "/v1/policy", None, slow).status != 429:
+            pass
+        api.call(name, 429, body, bearer=slow, headers=headers, **given)
     one = {"user": "nobody", "device": "0" * 15 + "1"}
     api.call("patchDevice", 404, {"enabled": True}, **one)
     api.call("confirmRegistration", 404, {"code": "123456"}, **one)
@@ -252,6 +256,11 @@ def test_policy_keys_and_the_trail(api):
     made = api.call("createApiKey", 201, {"name": "vpn", "scopes": ["verify"]})
     listed = api.call("listApiKeys", 200)["api_keys"]
     assert made["id"] in {one["id"] for one in listed}
+    assert api.call("rotateApiKey", 200, {"overlap_s": 60}, key=made["id"])["key"] != made["key"]
+    for _ in range(4):
+        last = api.server.call("POST", f"/v1/api-keys/{made['id']}/rotate", {"overlap_s": 60}).status
+    assert last == 409
+    api.call("rotateApiKey", 409, {"overlap_s": 60}, key=made["id"])
     api.call("revokeApiKey", 204, key=made["id"])
     admins = [one["id"] for one in listed if "admin" in one["scopes"]]
     assert len(admins) == 1
@@ -267,6 +276,7 @@ def test_bulk_and_operations(api):
     assert told["imported"] == 1 and told["refused"][0]["line"] == 2
     assert b'"cy"' in api.call("exportDevices", 200)
     api.call("makeBackup", 201)
+    assert b"watchword_" in api.call("showMetrics", 200)
     for name in ("showHealth", "showReadiness", "showOpenapi"):
         api.call(name, 200, bearer="no-key-is-needed")
 
@@ -280,9 +290,10 @@ def test_keys_are_shown_and_rotated(api, make_server):
     api.seen |= other.seen
 
 
-def test_a_backup_without_a_place_is_refused(api, make_server):
-    other = Described(make_server().start())
+def test_what_is_switched_off_is_refused(api, make_server):
+    other = Described(make_server(config="[metrics]\nenabled = false\n").start())
     other.call("makeBackup", 409)
+    other.call("showMetrics", 404)
     api.seen |= other.seen
 
 

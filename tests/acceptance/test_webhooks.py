@@ -178,6 +178,19 @@ def test_a_slow_receiver_slows_nothing(make_server, tmp_path, receiver):
     assert time.monotonic() - begin < 10
 
 
+def test_deliveries_are_counted(make_server, tmp_path, receiver):
+    server = hooked(make_server, tmp_path, receiver, name="desk")
+    server.register("ada")
+    receiver.wait_for(1)
+
+    def counted(line):
+        return line in server.call("GET", "/metrics").body.decode()
+
+    eventually(lambda: counted('watchword_webhook_deliveries_total{result="delivered",webhook="desk"} 1') or
+               counted('watchword_webhook_deliveries_total{webhook="desk",result="delivered"} 1'), what="the count")
+    eventually(lambda: counted('watchword_webhook_backlog{webhook="desk"} 0'), what="an empty backlog")
+
+
 def certificate(tmp_path, name, san):
     files = (tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
     subprocess.run(

@@ -33,8 +33,8 @@ std::set<std::string> described() {
 
 TEST(ApiDocuments, DescribeEveryOperationThatThereIsAndNoOther) {
   // Those that are not the administrative plane's, by routes.cc.
-  std::set<std::string> served = {"post /v1/verify", "post /v1/verify/batch", "get /healthz", "get /readyz",
-                                  "get /openapi.json"};
+  std::set<std::string> served = {"post /v1/verify", "post /v1/verify/batch", "get /healthz",
+                                  "get /readyz",     "get /metrics",          "get /openapi.json"};
   for (const auto& [method, pattern] : AdminPlane::operations()) {
     served.insert(lower(std::string(to_string(method))) + " " + std::string(pattern));
   }

@@ -15,6 +15,7 @@ const patienceMs = 30_000; // a loaded machine
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    handleSIGTERM: false, // who is told to end ends, whatever the browser does; it goes with its pipe
     // Only our own pages are opened, often as root in a container, where chromium's sandbox does not start.
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--font-render-hinting=none"],
   });
