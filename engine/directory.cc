@@ -172,7 +172,8 @@ std::size_t Directory::Shard::sweep(std::size_t target_bytes, UserStripes& strip
   evicted_.reserve(evicted_.size() + slots);
   std::size_t bytes = memory().users, count = 0;
   constexpr std::size_t ahead = 8;
-  for (std::size_t i = 0; i < slots; ++i, ++hand_) {
+  // The hand stays where the target was reached, so that everybody has their turn.
+  for (std::size_t i = 0; i < slots && bytes > target_bytes; ++i, ++hand_) {
     if (const ResidentUser* const coming = held.at(hand_ + ahead)) __builtin_prefetch(coming);
     ResidentUser* const user = held.at(hand_);
     if (user == nullptr) continue;
@@ -180,7 +181,6 @@ std::size_t Directory::Shard::sweep(std::size_t target_bytes, UserStripes& strip
       user->in_use.store(0, std::memory_order_relaxed);
       continue;
     }
-    if (bytes <= target_bytes) continue;
     const auto stripe = stripes.try_lock(hash_user(user->name()));
     if (!stripe.owns_lock()) continue;
     freeze_all(*user);
