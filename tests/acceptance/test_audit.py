@@ -217,11 +217,11 @@ def test_what_costs_nothing_cannot_fill_the_disk(timed):
         timed.clock.forward(10)
         connection.verify("nobody", "123456")
 
-    def told():
+    def accounted_for():
         entries = entries_of(timed, "?user=nobody&action=verification&limit=1000")["entries"]
         return len(entries) + sum(entry["detail"].get("left_out", 0) for entry in entries)
 
-    eventually(lambda: told() == 2001, what="the count")
+    eventually(lambda: accounted_for() == 2001, what="an entry, or a count, for each")
 
 
 def test_a_lock_by_recovery_codes_is_told(timed):
