@@ -1,27 +1,30 @@
-// A key in the store is the document "api-key/<id>", one JSON object:
-//   {"name": string, "scopes": [scope name, ...], "created_at_s": integer, "sha256": 64 lower-case hexadecimal digits}
-// where sha256 is over the whole key as presented.
 #include "api/access_keys.h"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <chrono>
+#include <deque>
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <utility>
 
-#include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <boost/json.hpp>
 
+#include "api/admin_json.h"
 #include "api/base64.h"
+#include "api/key_document.h"
+#include "api/log.h"
+#include "api/network.h"
 #include "engine/rcu.h"
 
 namespace watchword::api {
 namespace {
 
 namespace json = boost::json;
+namespace ip = boost::asio::ip;
 
 constexpr std::string_view key_prefix = "ww_";
 constexpr std::size_t id_characters = 16;
@@ -29,38 +32,24 @@ constexpr std::size_t secret_bytes = 32;
 constexpr std::size_t secret_characters = 43;
 constexpr std::size_t key_characters = key_prefix.size() + id_characters + 1 + secret_characters;
 constexpr std::size_t name_characters_max = 64;
-constexpr std::string_view document_prefix = "api-key/";
-
-constexpr Scopes bit(Scope scope) {
-  return static_cast<Scopes>(scope);
-}
 constexpr Scopes every_scope = 0x3f;
+constexpr std::int64_t uses_written_every_s = 300;
+constexpr std::int64_t told_every_s = 86'400;
 
-using Digest = std::array<std::uint8_t, 32>;
-
+// A key as requests are judged by it. Immutable but for its use.
 struct Entry {
-  std::uint64_t id = 0;
-  Digest digest{};
-  AccessKeyView view;
+  KeyRecord record;
+  std::vector<Network> networks;
+  std::int64_t interval_ns = 0;
+  KeyUse* use = nullptr;
 };
 using Snapshot = std::vector<Entry>;  // ascending by id
 
-std::optional<std::uint64_t> parse_id(std::string_view text) {
-  const auto lower_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (text.size() != id_characters || !std::all_of(text.begin(), text.end(), lower_hex)) return std::nullopt;
-  std::uint64_t id = 0;
-  std::from_chars(text.data(), text.data() + text.size(), id, 16);
-  return id;
-}
-
-std::string id_text(std::uint64_t id) {
-  return fmt::format("{:016x}", id);
-}
-
-const Entry* find(const Snapshot& snapshot, std::uint64_t id) {
-  const auto at = std::lower_bound(snapshot.begin(), snapshot.end(), id,
-                                   [](const Entry& entry, std::uint64_t wanted) { return entry.id < wanted; });
-  return at != snapshot.end() && at->id == id ? &*at : nullptr;
+template <class Entries>
+auto find(Entries& entries, std::uint64_t id) -> decltype(entries.data()) {
+  const auto at = std::lower_bound(entries.begin(), entries.end(), id,
+                                   [](const Entry& entry, std::uint64_t wanted) { return entry.record.id < wanted; });
+  return at != entries.end() && at->record.id == id ? &*at : nullptr;
 }
 
 struct FreeContext {
@@ -71,59 +60,92 @@ struct FreeDigest {
 };
 
 // A context a thread, made at the thread's first key and used again ever after: nothing is allocated or fetched by name.
-bool sha256(const EVP_MD* algorithm, std::string_view text, Digest& digest) noexcept {
+bool sha256(const EVP_MD* algorithm, std::string_view text, KeyDigest& digest) noexcept {
   thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
   return context && EVP_DigestInit_ex(context.get(), algorithm, nullptr) == 1 &&
          EVP_DigestUpdate(context.get(), text.data(), text.size()) == 1 &&
          EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
 }
 
-std::string write_document(const Entry& entry) {
-  json::array scopes;
-  for (const std::string& scope : scope_names(entry.view.scopes)) scopes.emplace_back(scope);
-  return json::serialize(json::object{{"name", entry.view.name},
-                                      {"scopes", std::move(scopes)},
-                                      {"created_at_s", entry.view.created_at_s},
-                                      {"sha256", fmt::format("{:02x}", fmt::join(entry.digest, ""))}});
-}
-
-Entry read_document(std::string_view id, std::string_view text) {
-  Entry entry;
-  const std::optional<std::uint64_t> number = parse_id(id);
-  if (!number) throw std::runtime_error("bad id");
-  entry.id = *number;
-  const json::value document = json::parse(text);
-  entry.view.id = id;
-  entry.view.name = document.at("name").as_string();
-  entry.view.created_at_s = document.at("created_at_s").to_number<std::int64_t>();
-  for (const json::value& name : document.at("scopes").as_array()) {
-    const std::optional<Scope> scope = parse_scope(name.as_string());
-    if (!scope) throw std::runtime_error("unknown scope");
-    entry.view.scopes = static_cast<Scopes>(entry.view.scopes | bit(*scope));
+Entry entry_of(KeyRecord record, KeyUse& use) {
+  Entry entry{.record = std::move(record), .networks = {}, .interval_ns = 0, .use = &use};
+  for (const std::string& range : entry.record.view.address_ranges) {
+    const std::optional<Network> network = Network::parse(range);
+    if (!network) throw std::runtime_error("\"" + range + "\" is no network");
+    entry.networks.push_back(*network);
   }
-  const json::string& hex = document.at("sha256").as_string();
-  if (hex.size() != 2 * entry.digest.size()) throw std::runtime_error("bad digest");
-  for (std::size_t i = 0; i < entry.digest.size(); ++i) {
-    const char* const digits = hex.data() + 2 * i;
-    if (std::from_chars(digits, digits + 2, entry.digest[i], 16).ptr != digits + 2) throw std::runtime_error("bad digest");
-  }
+  if (const std::uint32_t rate = entry.record.view.requests_per_second; rate > 0) entry.interval_ns = 1'000'000'000 / rate;
   return entry;
 }
 
-}  // namespace
+bool is_live_admin(const Entry& entry, std::int64_t now_s) {
+  return (entry.record.view.scopes & static_cast<Scopes>(Scope::admin)) != 0 && !entry.record.view.expired(now_s);
+}
 
-namespace {
+std::optional<AccessKeys::Refusal> fault_of_expiry(std::int64_t expires_at_s, std::int64_t now_s) {
+  const bool in_time = expires_at_s > now_s && expires_at_s - now_s <= AccessKeys::lifetime_s_max;
+  return in_time ? std::nullopt : std::optional(AccessKeys::Refusal::bad_expiry);
+}
 
-engine::AuditEntry about_key(std::string_view action, const AccessKeyView& key, const engine::Origin& origin,
-                             engine::UnixMillis now) {
-  json::array scopes;
+// Checks the terms, and writes the networks as they are read.
+std::optional<AccessKeys::Refusal> settle(AccessKeyTerms& terms, std::int64_t now_s) {
+  using Refusal = AccessKeys::Refusal;
+  const std::optional<std::size_t> length = engine::printable_utf8_length(terms.name);
+  if (!length || *length < 1 || *length > name_characters_max) return Refusal::bad_name;
+  if (terms.scopes == 0 || (terms.scopes & ~every_scope) != 0) return Refusal::no_scopes;
+  if (terms.expires_at_s != 0) {
+    if (const auto fault = fault_of_expiry(terms.expires_at_s, now_s)) return fault;
+  }
+  if (terms.requests_per_second > AccessKeys::requests_per_second_max) return Refusal::bad_rate;
+  if (terms.address_ranges.size() > AccessKeys::address_ranges_max) return Refusal::bad_address_range;
+  for (std::string& range : terms.address_ranges) {
+    const std::optional<Network> network = Network::parse(range);
+    if (!network || network->has_host_bits()) return Refusal::bad_address_range;
+    range = network->text();
+  }
+  return std::nullopt;
+}
+
+json::object detail_of(const AccessKeyView& key) {
+  json::array scopes, ranges;
   for (const std::string& scope : scope_names(key.scopes)) scopes.emplace_back(scope);
+  for (const std::string& range : key.address_ranges) ranges.emplace_back(range);
+  json::object detail{{"id", key.id}, {"name", key.name}, {"scopes", std::move(scopes)}};
+  if (key.expires_at_s != 0) detail["expires_at"] = utc_text(key.expires_at_s);
+  if (!ranges.empty()) detail["address_ranges"] = std::move(ranges);
+  if (key.requests_per_second != 0) detail["requests_per_second"] = key.requests_per_second;
+  return detail;
+}
+
+engine::AuditEntry told(std::string_view action, const json::object& detail, const engine::Origin& origin,
+                        engine::UnixMillis now) {
   return {.at = now,
           .origin = origin,
           .action = std::string(action),
           .user = {},
           .device = {},
-          .detail = json::serialize(json::object{{"id", key.id}, {"name", key.name}, {"scopes", std::move(scopes)}})};
+          .detail = json::serialize(detail)};
+}
+
+AccessKeys::Granted grant(const Entry& entry, std::int64_t secret_until_s) noexcept {
+  const AccessKeyView& view = entry.record.view;
+  const std::int64_t key_until_s = view.expires_at_s != 0 ? view.expires_at_s : INT64_MAX;
+  return {.id = entry.record.id,
+          .scopes = view.scopes,
+          .until_s = std::min(key_until_s, secret_until_s),
+          .interval_ns = entry.interval_ns,
+          .use = entry.use};
+}
+
+tl::expected<AccessKeys::Granted, AccessKeys::Denied> judge(const Entry& entry, std::int64_t secret_until_s,
+                                                            const ip::address& from, engine::UnixMillis now) noexcept {
+  using Denied = AccessKeys::Denied;
+  const AccessKeys::Granted granted = grant(entry, secret_until_s);
+  if (!granted.valid_at(now)) return tl::unexpected(Denied{Denied::Reason::expired, granted.id});
+  const bool here = entry.networks.empty() || std::any_of(entry.networks.begin(), entry.networks.end(),
+                                                          [&](const Network& network) { return network.contains(from); });
+  if (!here) return tl::unexpected(Denied{Denied::Reason::wrong_address, granted.id});
+  return granted;
 }
 
 }  // namespace
@@ -138,6 +160,13 @@ struct AccessKeys::State {
   // Written under `changes` with release, so that a reader's acquire sees the whole snapshot; freed after the last reader.
   std::atomic<const Snapshot*> snapshot{nullptr};
   std::atomic<std::uint64_t> generation{1};
+  // One a key that there ever was since the start, and kept to the end: whoever was granted something may still count. Under
+  // `changes`; an administrator's acts are few.
+  std::deque<KeyUse> uses;
+  // Of look_after()'s one caller.
+  std::map<std::uint64_t, std::int64_t> written_uses;
+  std::int64_t uses_looked_at_s = 0;
+  std::int64_t told_at_s = 0;
 
   // Under `changes`.
   const Snapshot& current() const { return *snapshot.load(std::memory_order_relaxed); }
@@ -148,20 +177,48 @@ struct AccessKeys::State {
     engine::wait_for_readers();
     delete old;
   }
+
+  // A new secret for the key, which becomes its current one; returns the key to show.
+  std::string renew(KeyRecord& record) const {
+    const engine::SecretBytes secret = engine::SecretBytes::random(secret_bytes);
+    const std::string key = std::string(key_prefix) + record.view.id + "_" +
+                            base64url_encode({reinterpret_cast<const char*>(secret.data()), secret.size()});
+    KeySecret fresh;
+    if (!sha256(digest_algorithm.get(), key, fresh.digest)) throw std::runtime_error("SHA-256 failed");
+    record.secrets.insert(record.secrets.begin(), fresh);
+    return key;
+  }
+
+  bool write(const KeyRecord& record, engine::AuditEntry entry) {
+    engine::Change change;
+    change.put_documents.emplace_back(std::string(key_document_prefix) + record.view.id, write_key_document(record));
+    change.audit.push_back(std::move(entry));
+    return committer.commit(change) == engine::Outcome::durable;
+  }
+
+  void write_uses();
+  void tell_of_ends(std::int64_t now_s) const;
 };
 
 AccessKeys::AccessKeys(engine::Store& store, engine::Committer& committer)
     : state_(std::make_unique<State>(store, committer)) {
   if (!state_->digest_algorithm) throw std::runtime_error("OpenSSL offers no SHA-256");
   auto keys = std::make_unique<Snapshot>();
-  for (const auto& [name, text] : store.documents(document_prefix)) {
+  for (const auto& [name, text] : store.documents(key_use_document_prefix)) {
+    const auto id = parse_key_id(std::string_view(name).substr(key_use_document_prefix.size()));
+    if (id) state_->written_uses[*id] = read_key_use_document(text);
+  }
+  for (const auto& [name, text] : store.documents(key_document_prefix)) {
     try {
-      keys->push_back(read_document(std::string_view(name).substr(document_prefix.size()), text));
+      KeyRecord record = read_key_document(std::string_view(name).substr(key_document_prefix.size()), text);
+      const auto used = state_->written_uses.find(record.id);
+      KeyUse& use = state_->uses.emplace_back(used != state_->written_uses.end() ? used->second : 0);
+      keys->push_back(entry_of(std::move(record), use));
     } catch (const std::exception& fault) {
       throw engine::StoreError("the API key in document " + name + " cannot be read: " + fault.what());
     }
   }
-  std::sort(keys->begin(), keys->end(), [](const Entry& a, const Entry& b) { return a.id < b.id; });
+  std::sort(keys->begin(), keys->end(), [](const Entry& a, const Entry& b) { return a.record.id < b.record.id; });
   state_->snapshot.store(keys.release(), std::memory_order_release);
 }
 
@@ -169,49 +226,80 @@ AccessKeys::~AccessKeys() {
   delete state_->snapshot.load(std::memory_order_acquire);
 }
 
-tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::create(std::string_view name, Scopes scopes,
-                                                                   const engine::Origin& origin, engine::UnixMillis now) {
-  const std::optional<std::size_t> length = engine::printable_utf8_length(name);
-  if (!length || *length < 1 || *length > name_characters_max) return tl::unexpected(Refusal::bad_name);
-  if (scopes == 0 || (scopes & ~every_scope) != 0) return tl::unexpected(Refusal::no_scopes);
-
+tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::create(AccessKeyTerms terms, const engine::Origin& origin,
+                                                                   engine::UnixMillis now) {
+  if (const auto fault = settle(terms, now.seconds())) return tl::unexpected(*fault);
   const std::lock_guard lock(state_->changes);
-  Entry entry;
+  KeyRecord record;
   do {
-    entry.id = engine::random_nonzero_u64();
-  } while (find(state_->current(), entry.id) != nullptr);
-  entry.view = {.id = id_text(entry.id), .name = std::string(name), .scopes = scopes, .created_at_s = now.seconds()};
-  const engine::SecretBytes secret = engine::SecretBytes::random(secret_bytes);
-  const std::string key = std::string(key_prefix) + entry.view.id + "_" +
-                          base64url_encode({reinterpret_cast<const char*>(secret.data()), secret.size()});
-  if (!sha256(state_->digest_algorithm.get(), key, entry.digest)) throw std::runtime_error("SHA-256 failed");
-
-  engine::Change change;
-  change.put_documents.emplace_back(std::string(document_prefix) + entry.view.id, write_document(entry));
-  change.audit.push_back(about_key("api_key.create", entry.view, origin, now));
-  if (state_->committer.commit(change) != engine::Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+    record.id = engine::random_nonzero_u64();
+  } while (find(state_->current(), record.id) != nullptr);
+  static_cast<AccessKeyTerms&>(record.view) = std::move(terms);
+  record.view.id = key_id_text(record.id);
+  record.view.created_at_s = now.seconds();
+  const std::string key = state_->renew(record);
+  if (!state_->write(record, told("api_key.create", detail_of(record.view), origin, now))) {
+    return tl::unexpected(Refusal::store_unavailable);
+  }
+  const AccessKeyView view = record.view;
   Snapshot next = state_->current();
-  next.insert(std::upper_bound(next.begin(), next.end(), entry, [](const Entry& a, const Entry& b) { return a.id < b.id; }),
-              entry);
+  const auto at = std::upper_bound(next.begin(), next.end(), record.id,
+                                   [](std::uint64_t id, const Entry& entry) { return id < entry.record.id; });
+  next.insert(at, entry_of(std::move(record), state_->uses.emplace_back(0)));
   state_->publish(std::move(next));
-  return NewAccessKey{.view = entry.view, .key = key};
+  return NewAccessKey{.view = view, .key = key};
+}
+
+tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::rotate(std::string_view id, const KeyRotation& rotation,
+                                                                   const engine::Origin& origin, engine::UnixMillis now) {
+  const std::int64_t now_s = now.seconds();
+  if (rotation.overlap_s < 0 || rotation.overlap_s > overlap_s_max) return tl::unexpected(Refusal::bad_overlap);
+  if (rotation.expires_at_s) {
+    if (const auto fault = fault_of_expiry(*rotation.expires_at_s, now_s)) return tl::unexpected(*fault);
+  }
+  const std::optional<std::uint64_t> number = parse_key_id(id);
+  const std::lock_guard lock(state_->changes);
+  Snapshot next = state_->current();
+  Entry* const entry = number ? find(next, *number) : nullptr;
+  if (entry == nullptr) return tl::unexpected(Refusal::not_found);
+  KeyRecord& record = entry->record;
+  if (rotation.expires_at_s) record.view.expires_at_s = *rotation.expires_at_s;
+  if (record.view.expired(now_s)) return tl::unexpected(Refusal::expired);
+
+  // Those that a rotation before replaced keep their own end: who lost its answer and asks again cuts nobody off.
+  record.secrets.front().until_s = now_s + rotation.overlap_s;
+  if (rotation.overlap_s == 0) record.secrets.clear();
+  std::erase_if(record.secrets, [&](const KeySecret& secret) { return secret.until_s <= now_s; });
+  if (record.secrets.size() > old_secrets_max) return tl::unexpected(Refusal::too_many_secrets);
+  record.view.old_until_s = 0;
+  for (const KeySecret& old : record.secrets) record.view.old_until_s = std::max(record.view.old_until_s, old.until_s);
+  record.view.rotated_at_s = now_s;
+  const std::string key = state_->renew(record);
+  json::object detail = detail_of(record.view);
+  detail["overlap_s"] = rotation.overlap_s;
+  if (!state_->write(record, told("api_key.rotate", detail, origin, now))) return tl::unexpected(Refusal::store_unavailable);
+  AccessKeyView view = record.view;
+  view.last_used_at_s = entry->use->last_used_at_s();
+  state_->publish(std::move(next));
+  return NewAccessKey{.view = std::move(view), .key = key};
 }
 
 tl::expected<std::monostate, AccessKeys::Refusal> AccessKeys::revoke(std::string_view id, const engine::Origin& origin,
                                                                      engine::UnixMillis now) {
-  const std::optional<std::uint64_t> number = parse_id(id);
+  const std::int64_t now_s = now.seconds();
+  const std::optional<std::uint64_t> number = parse_key_id(id);
   if (!number) return tl::unexpected(Refusal::not_found);
   const std::lock_guard lock(state_->changes);
   const Snapshot& current = state_->current();
   const Entry* const entry = find(current, *number);
   if (entry == nullptr) return tl::unexpected(Refusal::not_found);
-  const auto is_admin = [](const Entry& one) { return (one.view.scopes & bit(Scope::admin)) != 0; };
-  if (is_admin(*entry) && std::count_if(current.begin(), current.end(), is_admin) == 1) {
-    return tl::unexpected(Refusal::last_admin);
-  }
+  const auto admins =
+      std::count_if(current.begin(), current.end(), [&](const Entry& one) { return is_live_admin(one, now_s); });
+  if (is_live_admin(*entry, now_s) && admins == 1) return tl::unexpected(Refusal::last_admin);
+  const AccessKeyView& view = entry->record.view;
   engine::Change change;
-  change.erase_documents.push_back(std::string(document_prefix) + entry->view.id);
-  change.audit.push_back(about_key("api_key.revoke", entry->view, origin, now));
+  change.erase_documents = {std::string(key_document_prefix) + view.id, std::string(key_use_document_prefix) + view.id};
+  change.audit.push_back(told("api_key.revoke", detail_of(view), origin, now));
   if (state_->committer.commit(change) != engine::Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
   Snapshot next = current;
   next.erase(next.begin() + (entry - current.data()));
@@ -222,35 +310,108 @@ tl::expected<std::monostate, AccessKeys::Refusal> AccessKeys::revoke(std::string
 std::vector<AccessKeyView> AccessKeys::list() const {
   const std::lock_guard lock(state_->changes);
   std::vector<AccessKeyView> views;
-  for (const Entry& entry : state_->current()) views.push_back(entry.view);
+  for (const Entry& entry : state_->current()) {
+    AccessKeyView& view = views.emplace_back(entry.record.view);
+    view.last_used_at_s = entry.use->last_used_at_s();
+    for (const KeySecret& secret : entry.record.secrets) {
+      if (secret.until_s != KeySecret::always) view.old_until_s = std::max(view.old_until_s, secret.until_s);
+    }
+  }
   std::stable_sort(views.begin(), views.end(),
                    [](const AccessKeyView& a, const AccessKeyView& b) { return a.created_at_s < b.created_at_s; });
   return views;
 }
 
-std::optional<AccessKeys::Granted> AccessKeys::authenticate(std::string_view presented_key) const noexcept {
-  if (presented_key.size() != key_characters || !presented_key.starts_with(key_prefix)) return std::nullopt;
-  if (presented_key[key_prefix.size() + id_characters] != '_') return std::nullopt;
-  const std::optional<std::uint64_t> id = parse_id(presented_key.substr(key_prefix.size(), id_characters));
-  if (!id) return std::nullopt;
-  Digest digest;
-  if (!sha256(state_->digest_algorithm.get(), presented_key, digest)) return std::nullopt;
-
-  // An unknown id costs a comparison as well: how long a refusal takes does not tell which ids there are.
-  static constexpr Digest of_nobody{};
-  const engine::ReadScope scope;
-  const Entry* const entry = find(*state_->snapshot.load(std::memory_order_acquire), *id);
-  const Digest& expected = entry != nullptr ? entry->digest : of_nobody;
-  const bool equal = CRYPTO_memcmp(digest.data(), expected.data(), digest.size()) == 0;
-  if (entry == nullptr || !equal) return std::nullopt;
-  return Granted{.id = entry->id, .scopes = entry->view.scopes};
+// Under `changes`, so that no use is written of a key that is being revoked.
+void AccessKeys::State::write_uses() {
+  const std::lock_guard lock(changes);
+  engine::Change change;
+  for (const Entry& entry : current()) {
+    const std::int64_t used = entry.use->last_used_at_s();
+    const auto written = written_uses.find(entry.record.id);
+    if (used == (written != written_uses.end() ? written->second : 0)) continue;
+    change.put_documents.emplace_back(std::string(key_use_document_prefix) + entry.record.view.id,
+                                      write_key_use_document(used));
+  }
+  if (change.put_documents.empty() || committer.commit(change) != engine::Outcome::durable) return;
+  written_uses.clear();
+  for (const Entry& entry : current()) written_uses[entry.record.id] = entry.use->last_used_at_s();
 }
 
-std::optional<AccessKeys::Granted> AccessKeys::granted(std::uint64_t id) const noexcept {
+void AccessKeys::State::tell_of_ends(std::int64_t now_s) const {
+  const std::lock_guard lock(changes);
+  std::int64_t last_admin_ends = 0;  // INT64_MAX: there is one without an end
+  for (const Entry& entry : current()) {
+    const AccessKeyView& view = entry.record.view;
+    if (is_live_admin(entry, now_s)) {
+      last_admin_ends = std::max(last_admin_ends, view.expires_at_s != 0 ? view.expires_at_s : INT64_MAX);
+    }
+    if (view.expires_at_s == 0 || view.expires_at_s - now_s > expiry_notice_s) continue;
+    log(Level::warning, view.expired(now_s) ? "API key has expired" : "API key expires soon",
+        {{"id", view.id}, {"name", view.name}, {"expires_at", utc_text(view.expires_at_s)}});
+  }
+  if (last_admin_ends == 0) {
+    log(Level::error, "no API key with the scope admin is left; stop the server and make one: watchword api-key create");
+  } else if (last_admin_ends - now_s <= expiry_notice_s) {
+    log(Level::error, "the last API key with the scope admin expires soon; make or rotate one before",
+        {{"expires_at", utc_text(last_admin_ends)}});
+  }
+}
+
+void AccessKeys::look_after(engine::UnixMillis now, bool at_once) {
+  const std::int64_t now_s = now.seconds();
+  const auto due = [&](std::int64_t last_s, std::int64_t every_s) { return now_s - last_s >= every_s || now_s < last_s; };
+  if (at_once || due(state_->uses_looked_at_s, uses_written_every_s)) {
+    state_->uses_looked_at_s = now_s;
+    state_->write_uses();
+  }
+  if (due(state_->told_at_s, told_every_s)) {
+    state_->told_at_s = now_s;
+    state_->tell_of_ends(now_s);
+  }
+}
+
+std::int64_t AccessKeys::Granted::spend(engine::UnixMillis now) const noexcept {
+  if (use == nullptr) return 0;
+  use->note(now.seconds());
+  if (interval_ns == 0) return 0;
+  // The wall clock may be set back.
+  const auto since_boot = std::chrono::steady_clock::now().time_since_epoch();
+  const std::int64_t wait_ns =
+      use->take(std::chrono::duration_cast<std::chrono::nanoseconds>(since_boot).count(), interval_ns);
+  return (wait_ns + 999'999) / 1'000'000;
+}
+
+tl::expected<AccessKeys::Granted, AccessKeys::Denied> AccessKeys::authenticate(std::string_view presented_key,
+                                                                               const ip::address& from,
+                                                                               engine::UnixMillis now) const noexcept {
+  if (presented_key.size() != key_characters || !presented_key.starts_with(key_prefix)) return tl::unexpected(Denied{});
+  if (presented_key[key_prefix.size() + id_characters] != '_') return tl::unexpected(Denied{});
+  const std::optional<std::uint64_t> id = parse_key_id(presented_key.substr(key_prefix.size(), id_characters));
+  if (!id) return tl::unexpected(Denied{});
+  KeyDigest digest;
+  if (!sha256(state_->digest_algorithm.get(), presented_key, digest)) return tl::unexpected(Denied{});
+
+  // An unknown id costs a comparison as well: how long a refusal takes does not tell which ids there are.
+  static constexpr std::array<KeySecret, 1> of_nobody{};
+  const engine::ReadScope scope;
+  const Entry* const entry = find(*state_->snapshot.load(std::memory_order_acquire), *id);
+  const KeySecret* const begin = entry != nullptr ? entry->record.secrets.data() : of_nobody.data();
+  const KeySecret* const end = begin + (entry != nullptr ? entry->record.secrets.size() : of_nobody.size());
+  const KeySecret* equal = nullptr;
+  for (const KeySecret* secret = begin; secret != end; ++secret) {
+    if (CRYPTO_memcmp(digest.data(), secret->digest.data(), digest.size()) == 0) equal = secret;
+  }
+  if (entry == nullptr || equal == nullptr) return tl::unexpected(Denied{});
+  return judge(*entry, equal->until_s, from, now);
+}
+
+tl::expected<AccessKeys::Granted, AccessKeys::Denied> AccessKeys::granted(std::uint64_t id, const ip::address& from,
+                                                                          engine::UnixMillis now) const noexcept {
   const engine::ReadScope scope;
   const Entry* const entry = find(*state_->snapshot.load(std::memory_order_acquire), id);
-  if (entry == nullptr) return std::nullopt;
-  return Granted{.id = entry->id, .scopes = entry->view.scopes};
+  if (entry == nullptr) return tl::unexpected(Denied{});
+  return judge(*entry, KeySecret::always, from, now);
 }
 
 std::uint64_t AccessKeys::generation() const noexcept {

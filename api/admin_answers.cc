@@ -55,6 +55,14 @@ Wording wording(engine::Refusal refusal) {
 
 }  // namespace
 
+std::string_view refused_detail(engine::Refusal refusal) {
+  return wording(refusal).detail;
+}
+
+std::string_view refused_field(engine::Refusal refusal) {
+  return wording(refusal).field;
+}
+
 Response json_answer(unsigned status, const json::object& body) {
   Response response;
   response.status = status;

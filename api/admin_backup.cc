@@ -7,6 +7,8 @@
 
 namespace watchword::api {
 
+namespace json = boost::json;
+
 Response make_backup(const AdminCall& call) {
   const auto made = call.engine.store.back_up();
   if (!made) {
@@ -15,6 +17,14 @@ Response make_backup(const AdminCall& call) {
                : problem(409, "backup_not_configured",
                          "The configuration says no place for backups: set dir in the table [backup].");
   }
+  engine::Change told;
+  told.audit.push_back({.at = call.now,
+                        .origin = call.request.origin,
+                        .action = "backup.make",
+                        .user = {},
+                        .device = {},
+                        .detail = json::serialize(json::object{{"id", made->id}, {"bytes", made->bytes}})});
+  if (call.engine.committer.commit(told) != engine::Outcome::durable) return refused(engine::Refusal::store_unavailable);
   log(Level::info, "backup made", {{"id", std::int64_t{made->id}}, {"bytes", static_cast<std::int64_t>(made->bytes)}});
   return json_answer(201, {{"id", made->id},
                            {"made_at", utc_text(made->made_at_s)},

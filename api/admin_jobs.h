@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -34,6 +35,9 @@ struct AdminCall {
 inline constexpr const char* device_name_rule = "A device name has 1 to 64 characters, without control characters.";
 // A code in a body: a text of six to eight digits. Faults are the fields' own.
 std::optional<engine::Code> code_field(JsonFields& fields, std::string_view name);
+
+// What a body says of a new device. Faults are the fields' own.
+engine::NewDevice new_device(JsonFields& fields);
 
 using Job = Response (*)(const AdminCall& call);
 
@@ -72,9 +76,21 @@ Response list_audit(const AdminCall& call);
 // admin_keys.cc
 Response list_keys(const AdminCall& call);
 Response create_key(const AdminCall& call);
+Response rotate_key(const AdminCall& call);
 Response revoke_key(const AdminCall& call);
+
+// admin_key_rotation.cc
+Response show_data_keys(const AdminCall& call);
+Response rotate_data_keys(const AdminCall& call);
 
 // admin_backup.cc
 Response make_backup(const AdminCall& call);
+
+// admin_bulk.cc
+class ImportRows;
+Response import_devices(const AdminCall& call);
+Response export_devices(const AdminCall& call);
+// For a body that comes in pieces: its request is checked as import_devices() does.
+tl::expected<std::unique_ptr<ImportRows>, Response> begin_import(const AdminCall& call);
 
 }  // namespace watchword::api

@@ -5,11 +5,12 @@
 #include <exception>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "api/admin_answers.h"
 #include "api/admin_jobs.h"
 #include "api/header_text.h"
+#include "api/import_rows.h"
+#include "api/log.h"
 #include "api/problem.h"
 
 namespace watchword::api {
@@ -22,7 +23,7 @@ constexpr Scopes one_of(Scope a, Scope b) {
   return static_cast<Scopes>(one_of(a) | one_of(b));
 }
 
-enum class Takes { nothing, query, json };
+enum class Takes { nothing, query, json, rows };
 
 struct Route {
   Method method;
@@ -44,11 +45,16 @@ constexpr std::string_view qr_png_path = "/v1/users/{user}/devices/{device}/qr.p
 constexpr std::string_view confirm = "/v1/users/{user}/devices/{device}/confirm";
 constexpr std::string_view resync = "/v1/users/{user}/devices/{device}/resync";
 constexpr std::string_view portal_links = "/v1/users/{user}/portal-links";
+constexpr std::string_view data_keys = "/v1/keys";
+constexpr std::string_view rotate_keys = "/v1/keys/rotate";
 constexpr std::string_view policy = "/v1/policy";
 constexpr std::string_view keys = "/v1/api-keys";
 constexpr std::string_view key = "/v1/api-keys/{key}";
+constexpr std::string_view rotate = "/v1/api-keys/{key}/rotate";
 constexpr std::string_view backups = "/v1/backups";
 constexpr std::string_view audit = "/v1/audit";
+constexpr std::string_view import_path = "/v1/import";
+constexpr std::string_view export_path = "/v1/export";
 
 constexpr auto routes = std::to_array<Route>({
     {Method::get, users, one_of(Scope::read), Takes::query, list_users},
@@ -69,10 +75,15 @@ constexpr auto routes = std::to_array<Route>({
     {Method::post, portal_links, one_of(Scope::enroll), Takes::json, make_portal_link},
     {Method::get, policy, one_of(Scope::read), Takes::nothing, show_policy},
     {Method::put, policy, one_of(Scope::admin), Takes::json, replace_policy},
+    {Method::get, data_keys, one_of(Scope::admin), Takes::nothing, show_data_keys},
+    {Method::post, rotate_keys, one_of(Scope::admin), Takes::json, rotate_data_keys},
     {Method::get, keys, one_of(Scope::admin), Takes::nothing, list_keys},
     {Method::post, keys, one_of(Scope::admin), Takes::json, create_key},
+    {Method::post, rotate, one_of(Scope::admin), Takes::json, rotate_key},
     {Method::del, key, one_of(Scope::admin), Takes::nothing, revoke_key},
     {Method::post, backups, one_of(Scope::admin), Takes::nothing, make_backup},
+    {Method::post, import_path, one_of(Scope::admin), Takes::rows, import_devices},
+    {Method::get, export_path, one_of(Scope::admin), Takes::nothing, export_devices},
     {Method::get, audit, one_of(Scope::audit), Takes::query, list_audit},
 });
 
@@ -93,7 +104,7 @@ Response forbidden(Scopes wanted) {
 // What stands in the path's braces, parsed. A problem where it is nobody's name.
 std::optional<Response> fill(AdminCall& call, std::string_view pattern, const std::vector<std::string>& captured) {
   if (captured.empty()) return std::nullopt;
-  if (pattern == key) {
+  if (pattern == key || pattern == rotate) {
     call.key = captured[0];
     return std::nullopt;
   }
@@ -110,19 +121,36 @@ std::optional<Response> fill(AdminCall& call, std::string_view pattern, const st
   return std::nullopt;
 }
 
-Response run(const Route& route, AdminCall& call, const std::vector<std::string>& captured) {
+// Everything that is checked before a job.
+std::optional<Response> fault_of(const Route& route, AdminCall& call, const std::vector<std::string>& captured) {
   if (!allows_one_of(call.request.caller.scopes, route.scopes)) return forbidden(route.scopes);
-  if (std::optional<Response> fault = fill(call, route.pattern, captured)) return std::move(*fault);
-  if (route.takes != Takes::query) {
+  if (std::optional<Response> fault = fill(call, route.pattern, captured)) return fault;
+  if (route.takes != Takes::query && route.takes != Takes::rows) {
     if (const std::optional<RequestFault> fault = QueryFields(call.target).finish()) return problem(*fault);
   }
   if (route.takes == Takes::json && !is_json(call.request.content_type)) {
     return problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json.");
   }
-  return route.job(call);
+  if (route.takes == Takes::rows && !is_json_lines(call.request.content_type)) {
+    return problem(415, "unsupported_media_type", "Send the rows as JSON lines, with Content-Type: application/x-ndjson.");
+  }
+  return std::nullopt;
 }
 
 }  // namespace
+
+AdminCall AdminPlane::call(const Request& request, const Target& target, engine::UnixMillis now) {
+  return {.engine = engine_,
+          .keys = keys_,
+          .policy_changes = policy_changes_,
+          .request = request,
+          .target = target,
+          .now = now,
+          .links = links_,
+          .base_url = base_url_,
+          .link_expires_s = link_expires_s_,
+          .user_removed = user_removed_};
+}
 
 Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
   const tl::expected<Target, RequestFault> target = parse_target(request.target);
@@ -133,17 +161,11 @@ Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
     const std::optional<std::vector<std::string>> captured = match_path(route.pattern, target->segments);
     if (!captured) continue;
     if (route.method == method) {
-      AdminCall call{.engine = engine_,
-                     .keys = keys_,
-                     .policy_changes = policy_changes_,
-                     .request = request,
-                     .target = *target,
-                     .now = now,
-                     .links = links_,
-                     .base_url = base_url_,
-                     .link_expires_s = link_expires_s_,
-                     .user_removed = user_removed_};
-      return run(route, call, *captured);
+      AdminCall one = call(request, *target, now);
+      std::optional<Response> fault = fault_of(route, one, *captured);
+      Response response = fault ? std::move(*fault) : route.job(one);
+      response.route = route.pattern;
+      return response;
     }
     allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", method_names(route.method));
   }
@@ -151,6 +173,33 @@ Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
   Response response = problem(405, "method_not_allowed", "This path allows " + allowed + ".");
   response.headers.emplace_back("Allow", allowed);
   return response;
+}
+
+std::vector<std::pair<Method, std::string_view>> AdminPlane::operations() {
+  std::vector<std::pair<Method, std::string_view>> list;
+  for (const Route& route : routes) list.emplace_back(route.method, route.pattern);
+  return list;
+}
+
+bool AdminPlane::takes_rows(Method method, std::string_view target) {
+  return method == Method::post && target.substr(0, target.find('?')) == import_path;
+}
+
+tl::expected<std::unique_ptr<ImportRows>, Response> AdminPlane::begin_rows(const Request& request, engine::UnixMillis now) {
+  const tl::expected<Target, RequestFault> target = parse_target(request.target);
+  if (!target) return tl::unexpected(problem(target.error()));
+  const auto route = std::find_if(routes.begin(), routes.end(), [](const Route& one) { return one.takes == Takes::rows; });
+  AdminCall one = call(request, *target, now);
+  if (std::optional<Response> fault = fault_of(*route, one, {})) {
+    note(request, *fault, now);
+    return tl::unexpected(std::move(*fault));
+  }
+  return begin_import(one);
+}
+
+void AdminPlane::note(const Request& request, const Response& response, engine::UnixMillis now) {
+  if (response.status != 403 || audit_queue_ == nullptr) return;
+  audit_queue_->refused(request.origin, response.status, request.method, request.target, now);
 }
 
 void AdminPlane::publish_links_at(std::string base_url, std::int64_t expires_s) {
@@ -162,15 +211,14 @@ void AdminPlane::publish_links_at(std::string base_url, std::int64_t expires_s) 
 Response AdminPlane::handle(const Request& request, engine::UnixMillis now) noexcept {
   try {
     Response response = route(request, now);
-    if (response.status == 403 && audit_queue_ != nullptr) {
-      audit_queue_->refused(request.origin, response.status, request.method, request.target, now);
-    }
+    note(request, response, now);
     return response;
   } catch (const engine::StoreError& fault) {
-    spdlog::error("store fault in an administrative request: {}", fault.what());
+    log(Level::error, "store fault in an administrative request",
+        {{"reason", fault.what()}, {"trace", request.origin.trace}});
     return problem(503, "store_unavailable", "The store cannot be read at the moment. Try again later.");
   } catch (const std::exception& fault) {
-    spdlog::error("administrative request failed: {}", fault.what());
+    log(Level::error, "administrative request failed", {{"reason", fault.what()}, {"trace", request.origin.trace}});
     return problem(500, "internal_error", "The request failed. The server's log says why.");
   }
 }

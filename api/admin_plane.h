@@ -2,8 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tl/expected.hpp>
 
 #include "api/access_keys.h"
 #include "api/audit_queue.h"
@@ -12,6 +18,10 @@
 #include "engine/engine.h"
 
 namespace watchword::api {
+
+struct AdminCall;
+struct Target;
+class ImportRows;
 
 class AdminPlane {
  public:
@@ -24,6 +34,14 @@ class AdminPlane {
   // 503 problem. The thread is registered (engine::RcuThread).
   Response handle(const Request& request, engine::UnixMillis now) noexcept;
 
+  // A body that is taken in pieces, because it may be of any length: whether the request is for one, and its checks up to
+  // where the body begins. The refusal: the caller sends it.
+  static bool takes_rows(Method method, std::string_view target);
+  tl::expected<std::unique_ptr<ImportRows>, Response> begin_rows(const Request& request, engine::UnixMillis now);
+
+  // What there is, as a method and a path with its names in braces. For whoever describes it.
+  static std::vector<std::pair<Method, std::string_view>> operations();
+
   PortalLinks& links() { return links_; }
   // How links begin, "https://mfa.example.com", and how long they are good where nobody says. Before the first request.
   void publish_links_at(std::string base_url, std::int64_t expires_s);
@@ -32,6 +50,8 @@ class AdminPlane {
 
  private:
   Response route(const Request& request, engine::UnixMillis now);
+  AdminCall call(const Request& request, const Target& target, engine::UnixMillis now);
+  void note(const Request& request, const Response& response, engine::UnixMillis now);
 
   engine::Engine& engine_;
   AccessKeys& keys_;

@@ -45,18 +45,6 @@ std::optional<engine::SecretBytes> secret_field(JsonFields& fields) {
   return engine::SecretBytes(std::move(*bytes));
 }
 
-engine::NewDevice new_device(JsonFields& fields) {
-  engine::NewDevice device;
-  device.name = fields.text("name");
-  if (!engine::valid_device_name(device.name)) fields.refuse("name", device_name_rule);
-  device.algorithm = algorithm_field(fields);
-  device.digits = number_field(fields, "digits", engine::digits_min, engine::digits_max, "Codes have 6 to 8 digits.");
-  device.period_s =
-      number_field(fields, "period", engine::period_s_min, engine::period_s_max, "The period is 15 to 300 seconds.");
-  device.secret = secret_field(fields);
-  return device;
-}
-
 // null where no QR code can hold the URI (a very long name with a very long secret): the secret can still be typed.
 json::value pictures(const std::string& uri) {
   const std::optional<QrCode> code = QrCode::encode(uri);
@@ -79,6 +67,18 @@ Response picture(const AdminCall& call, std::string_view content_type, Draw draw
 }
 
 }  // namespace
+
+engine::NewDevice new_device(JsonFields& fields) {
+  engine::NewDevice device;
+  device.name = fields.text("name");
+  if (!engine::valid_device_name(device.name)) fields.refuse("name", device_name_rule);
+  device.algorithm = algorithm_field(fields);
+  device.digits = number_field(fields, "digits", engine::digits_min, engine::digits_max, "Codes have 6 to 8 digits.");
+  device.period_s =
+      number_field(fields, "period", engine::period_s_min, engine::period_s_max, "The period is 15 to 300 seconds.");
+  device.secret = secret_field(fields);
+  return device;
+}
 
 Response begin_registration(const AdminCall& call) {
   JsonFields fields(call.request.body);

@@ -1,8 +1,9 @@
-// What the audit trail says about things that change no row of their own: refused administrative requests, and locks. Told
-// from any thread without waiting for a disk; written by a thread of its own, in group commits that others use too. A crash
-// can lose what was told within the last group commit.
+// Refused administrative requests, for the audit trail: who knocks on doors that are not theirs. Told from any thread
+// without waiting for a disk; written by a thread of its own, in group commits that others use too. A crash can lose what
+// was told within the last group commit.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "api/message.h"
+#include "api/rate_budget.h"
 #include "engine/committer.h"
 
 namespace watchword::api {
@@ -28,27 +30,26 @@ class AuditQueue {
   AuditQueue(const AuditQueue&) = delete;
   AuditQueue& operator=(const AuditQueue&) = delete;
 
-  // Who knocks on doors that are not theirs. Bounded in rate, so that nobody fills the disk by knocking: what goes beyond is
-  // counted, and the next such entry says how many were left out. `target`: as sent; only its path is told.
+  // Bounded in rate, so that nobody fills the disk by knocking: what goes beyond is counted, and the next such entry says how
+  // many were left out. `target`: as sent; only its path is told.
   void refused(const engine::Origin& origin, unsigned status, Method method, std::string_view target,
                engine::UnixMillis now);
-  // A lock that begins, once. Its rate is bounded by the lockout itself.
-  void locked(const engine::Origin& origin, std::string_view user, std::uint32_t retry_after_s, bool hard,
-              engine::UnixMillis now);
+  // For whoever counts: entries that wait, and those that were left out since the start.
+  std::size_t backlog() const;
+  std::uint64_t left_out() const { return left_out_total_.load(std::memory_order_relaxed); }
   // Writes what is left, then ends the thread. Before the committer stops.
   void stop();
 
  private:
-  bool admit(engine::UnixMillis now);
   void run();
 
   engine::Committer& committer_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<engine::AuditEntry> waiting_;  // under mutex_, like all below
-  std::uint32_t tokens_ = burst;
-  std::int64_t refilled_at_ms_ = 0;
+  RateBudget budget_{burst, refill_ms};
   std::uint64_t left_out_ = 0;
+  std::atomic<std::uint64_t> left_out_total_{0};
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -1,6 +1,5 @@
 #include "api/browser.h"
 
-#include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/ip/address.hpp>
 
 #include "api/header_text.h"
@@ -46,7 +45,7 @@ HeaderField header_field(std::string_view head, std::string_view name) {
     at = head.find("\r\n", begin);
     const std::string_view line = head.substr(begin, at == std::string_view::npos ? at : at - begin);
     if (line.size() <= name.size() || line[name.size()] != ':') continue;
-    if (!boost::algorithm::iequals(line.substr(0, name.size()), name)) continue;
+    if (!equal_ignoring_case(line.substr(0, name.size()), name)) continue;
     if (field.count++ == 0) field.text = trimmed(line.substr(name.size() + 1));
   }
   return field;
@@ -69,7 +68,7 @@ bool accepts_encoding(std::string_view head, std::string_view coding) {
   bool accepted = false;
   for_each_part(header_field(head, "Accept-Encoding").text, ',', [&](std::string_view part) {
     const std::size_t end = std::min(part.find(';'), part.size());
-    if (!boost::algorithm::iequals(trimmed(part.substr(0, end)), coding)) return;
+    if (!equal_ignoring_case(trimmed(part.substr(0, end)), coding)) return;
     const std::string_view weight = trimmed(part.substr(std::min(end + 1, part.size())));
     accepted = weight.find_first_of("123456789") != std::string_view::npos || !weight.starts_with("q=0");
   });
@@ -102,7 +101,7 @@ std::optional<Response> refuse_cross_site(const Request& request, std::string_vi
   const std::string own = base_url.empty()
                               ? (request.browser.tls ? "https://" : "http://") + std::string(header_field(head, "Host").text)
                               : std::string(origin_of(base_url));
-  if (origin.count > 1 || !boost::algorithm::iequals(origin.text, own)) return cross_site();
+  if (origin.count > 1 || !equal_ignoring_case(origin.text, own)) return cross_site();
   return std::nullopt;
 }
 

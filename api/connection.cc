@@ -2,11 +2,12 @@
 
 #include <openssl/crypto.h>
 
-#include <boost/asio/bind_allocator.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/post.hpp>
+#include <algorithm>
+
+#include <boost/asio/error.hpp>
 
 #include "api/connection_chunked.h"
+#include "api/connection_intake.h"
 #include "api/event_loop.h"
 #include "api/problem.h"
 
@@ -23,21 +24,6 @@ constexpr std::int64_t linger_ms_max = 2000;
 // Memory for input is kept this long after it was last needed.
 constexpr std::int64_t kept_spare_ms_max = 1000;
 
-// Answers that go out with one system call.
-class Parts {
- public:
-  using value_type = boost::asio::const_buffer;
-  using const_iterator = const value_type*;
-  const_iterator begin() const { return parts_.data(); }
-  const_iterator end() const { return parts_.data() + count_; }
-  bool full() const { return count_ == parts_.size(); }
-  void add(std::string_view text) { parts_[count_++] = boost::asio::buffer(text.data(), text.size()); }
-
- private:
-  std::array<value_type, 64> parts_;
-  std::size_t count_ = 0;
-};
-
 void wipe_and_clear(std::string& text) {
   OPENSSL_cleanse(text.data(), text.size());
   text.clear();
@@ -45,11 +31,11 @@ void wipe_and_clear(std::string& text) {
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, Socket socket, std::uint8_t planes, const TlsGate* gate)
+Connection::Connection(EventLoop& loop, TcpSocket socket, std::uint8_t planes, const TlsGate* gate)
     : loop_(loop),
       socket_(std::move(socket)),
       planes_(planes),
-      tls_(gate != nullptr ? std::make_unique<TlsSession>(*gate, socket_.native_handle()) : nullptr),
+      tls_(gate != nullptr ? std::make_unique<TlsSession>(*gate, socket_.descriptor()) : nullptr),
       since_ms_(loop.tick_ms()) {}
 
 Connection::~Connection() {
@@ -60,15 +46,17 @@ Connection::~Connection() {
   }
 }
 
+bool Connection::may_take() const {
+  if (intake_ != nullptr) return intake_->has_room();
+  return !closing_ && exchange_count_ < exchanges_max && exclusive_ == nullptr;
+}
+
 void Connection::start() {
   pin();
-  Error error;
-  socket_.non_blocking(true, error);
-  if (!error) socket_.set_option(boost::asio::ip::tcp::no_delay(true), error);
-  if (error) {
-    cut();
-  } else {
+  if (socket_.prepare() && loop_.watch(socket_.descriptor(), *this)) {
     wait_readable();
+  } else {
+    cut();
   }
   unpin();
 }
@@ -79,46 +67,51 @@ void Connection::unpin() {
   loop_.forget(*this);
 }
 
+void Connection::note(bool readable, bool writable, bool ended) {
+  // TLS may have to write in order to read, and the other way round.
+  input_ready_ |= readable || tls_;
+  output_ready_ |= writable || tls_;
+  peer_ended_ |= ended;
+  if ((reading_ && input_ready_) || (writing_ && output_ready_)) loop_.revisit(*this);
+}
+
+void Connection::resume() {
+  if (reading_ && (input_ready_ || !open())) {
+    reading_ = false;
+    if (open()) on_readable();
+    unpin();
+  }
+  if (writing_ && (output_ready_ || !open())) {
+    writing_ = false;
+    if (open()) work();
+    unpin();
+  }
+}
+
 void Connection::wait_readable() {
   reading_ = true;
   pin();
-  if (tls_ && tls_->holds_input()) {
-    return boost::asio::post(loop_.io(), [this] {
-      reading_ = false;
-      if (open()) on_readable();
-      unpin();
-    });
-  }
-  socket_.async_wait(tls_ && tls_->read_awaits_write() ? Socket::wait_write : Socket::wait_read,
-                     boost::asio::bind_allocator(HandlerAllocator<char>(read_memory_), [this](const Error& error) {
-                       reading_ = false;
-                       if (!error && open()) on_readable();
-                       if (error) cut();
-                       unpin();
-                     }));
+  if (tls_ && tls_->holds_input()) input_ready_ = true;
+  if (input_ready_) loop_.revisit(*this);
 }
 
 void Connection::wait_writable() {
+  output_ready_ = false;
   writing_ = true;
   pin();
-  socket_.async_wait(tls_ && tls_->write_awaits_read() ? Socket::wait_read : Socket::wait_write,
-                     boost::asio::bind_allocator(HandlerAllocator<char>(write_memory_), [this](const Error& error) {
-                       writing_ = false;
-                       if (!error && open()) work();
-                       if (error) cut();
-                       unpin();
-                     }));
 }
 
 std::size_t Connection::receive(std::span<char> into, Error& error) {
   if (tls_) return tls_->read(into, error);
-  return socket_.read_some(boost::asio::buffer(into.data(), into.size()), error);
+  return socket_.read(into, error);
 }
 
 void Connection::on_readable() {
   const std::span<char> scratch = loop_.scratch();
   Error error;
   const std::size_t bytes = receive(scratch, error);
+  // Less than there was room for: there is no more now, unless it is the end.
+  if (bytes < scratch.size()) input_ready_ = peer_ended_ && bytes > 0;
   if (error == boost::asio::error::would_block) return wait_readable();
   if (error == boost::asio::error::eof) {
     input_ended_ = true;
@@ -131,6 +124,7 @@ void Connection::on_readable() {
     return wait_readable();
   }
   starved_ = false;
+  if (LoopMetrics* const metrics = loop_.metrics()) metrics->turn();
   const std::string_view input(scratch.data(), bytes);
   if (kept_.empty()) {
     const std::size_t taken = take(input);
@@ -157,6 +151,7 @@ void Connection::work() {
 
 void Connection::settle() {
   if (!open() || lingering_) return;
+  if (input_ended_ && intake_awaits_client()) return cut();
   if (exchange_count_ == 0) {
     const bool stopping = loop_.services().stopping.load(std::memory_order_relaxed);
     if (input_ended_) return cut();
@@ -168,24 +163,38 @@ void Connection::settle() {
 
 void Connection::send() {
   while (open() && !writing_ && first_ != nullptr && first_->ready) {
-    Parts parts;
-    std::size_t skip = first_sent_bytes_;
-    for (const Exchange* exchange = first_; exchange != nullptr && exchange->ready && !parts.full();
+    std::array<std::string_view, TcpSocket::parts_max> parts;
+    std::size_t count = 0, skip = first_sent_bytes_;
+    for (const Exchange* exchange = first_; exchange != nullptr && exchange->ready && count < parts.size();
          exchange = exchange->next) {
-      parts.add(std::string_view(exchange->out).substr(skip));
+      parts[count++] = std::string_view(exchange->out).substr(skip);
       skip = 0;
+      if (exchange->more != nullptr) break;
     }
+    const std::span<const std::string_view> answers(parts.data(), count);
     Error error;
-    std::size_t bytes = tls_ ? tls_->write(parts, error) : socket_.write_some(parts, error);
+    std::size_t bytes = 0;
+    // The end of an answer in pieces can be empty.
+    const bool nothing = std::all_of(answers.begin(), answers.end(), [](std::string_view part) { return part.empty(); });
+    if (!nothing) bytes = tls_ ? tls_->write(answers, error) : socket_.write(answers, error);
     if (error == boost::asio::error::would_block) return wait_writable();
     if (error) return cut();
     sent_ms_ = loop_.tick_ms();
+    LoopMetrics* const metrics = loop_.metrics();
+    const metrics::Ticks sent_at = metrics != nullptr ? metrics->turn() : 0;
     for (bytes += first_sent_bytes_; first_ != nullptr && first_->ready && bytes >= first_->out.size();) {
       Exchange& sent = *first_;
       bytes -= sent.out.size();
+      if (sent.more != nullptr) {
+        sent.ready = false;
+        sent.out.clear();
+        ask_for_piece();
+        break;
+      }
       first_ = sent.next;
       if (first_ == nullptr) last_ = nullptr;
       --exchange_count_;
+      if (metrics != nullptr) metrics->sent(sent, sent_at, loop_.services().http);
       loop_.recycle(sent);
     }
     first_sent_bytes_ = bytes;
@@ -195,17 +204,16 @@ void Connection::send() {
 
 void Connection::answered(Exchange& exchange) {
   exchange.ready = true;
-  if (exclusive_ == &exchange) exclusive_ = nullptr;
+  if (const LoopMetrics* const metrics = loop_.metrics()) exchange.decided = metrics->lap();
+  if (exclusive_ == &exchange && exchange.more == nullptr) exclusive_ = nullptr;
   if (!exchange.waits) return;
   exchange.waits = false;
   unpin();  // the caller holds another pin
 }
 
 void Connection::linger() {
-  Error error;
   if (tls_) tls_->end();
-  socket_.shutdown(Socket::shutdown_send, error);
-  if (error) return cut();
+  if (!socket_.end_output()) return cut();
   lingering_ = true;
   linger_bytes_left_ = linger_bytes_max;
   since_ms_ = loop_.tick_ms();
@@ -214,19 +222,22 @@ void Connection::linger() {
 
 void Connection::cut() {
   if (!open()) return;
-  Error error;
   if (tls_) tls_->end();
-  socket_.close(error);
+  socket_.close();
   closing_ = true;
+  if (reading_ || writing_) loop_.revisit(*this);
   wipe_and_clear(kept_);
+  familiar_head_.reset();
+  wipe_and_clear(familiar_);
+  if (intake_ != nullptr) wipe_and_clear(intake_->waiting);
+  intake_.reset();
   OPENSSL_cleanse(presented_.data(), presented_.size());
   presented_bytes_ = 0;
 }
 
 // With what the client has not taken: the kernel would keep that, and try on, for minutes.
 void Connection::reset() {
-  Error error;
-  socket_.set_option(boost::asio::socket_base::linger(true, 0), error);
+  socket_.drop_unsent();
   cut();
 }
 
@@ -234,7 +245,7 @@ Connection::Phase Connection::phase() const {
   if (lingering_) return Phase::lingering;
   if (tls_ && !tls_->established()) return Phase::handshake;
   if (writing_) return Phase::sending;
-  if (chunked_ != nullptr || wanted_bytes_ > 0) return Phase::body;
+  if (chunked_ != nullptr || wanted_bytes_ > 0 || intake_awaits_client()) return Phase::body;
   if (head_begun_) return Phase::head;
   return exchange_count_ > 0 ? Phase::answering : Phase::idle;
 }
@@ -243,6 +254,8 @@ void Connection::sweep() {
   if (!open()) return;
   pin();
   const ServerOptions& options = loop_.services().options;
+  if (intake_ != nullptr) hand_over_rows();
+  if (first_ != nullptr && first_->more != nullptr && !first_->ready && !first_->waits) ask_for_piece();
   const std::int64_t waited_ms = loop_.tick_ms() - since_ms_;
   const auto late = [&](std::chrono::seconds limit) { return waited_ms > std::chrono::milliseconds(limit).count(); };
   switch (phase()) {
@@ -260,6 +273,11 @@ void Connection::sweep() {
       break;
     case Phase::body:
       if (!late(options.body_timeout)) break;
+      if (intake_ != nullptr) {
+        end_intake(problem(408, "request_timeout", "The body did not go on in time. The rows before that are in."));
+        work();
+        break;
+      }
       refuse(problem(408, "request_timeout", "The body did not arrive in time."));
       work();
       break;
@@ -277,6 +295,10 @@ void Connection::sweep() {
 
 void Connection::drain() {
   pin();
+  if (intake_awaits_client()) {
+    end_intake(intake_->rows->interrupted());
+    work();
+  }
   if (!in_flight() && !lingering_) cut();
   unpin();
 }

@@ -12,34 +12,37 @@
 #include <string>
 #include <string_view>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-
 #include "api/access_keys.h"
 #include "api/exchange.h"
-#include "api/handler_memory.h"
 #include "api/request_parser.h"
 #include "api/routes.h"
+#include "api/tcp_socket.h"
 #include "api/tls_session.h"
 
 namespace watchword::api {
 
 class EventLoop;
-using Executor = boost::asio::io_context::executor_type;  // concrete: a type-erased one costs at every operation
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
+class ImportRows;
 
 class Connection {
  public:
   // `gate`: the listener's TLS; null: plain HTTP.
-  Connection(EventLoop& loop, Socket socket, std::uint8_t planes, const TlsGate* gate);
+  Connection(EventLoop& loop, TcpSocket socket, std::uint8_t planes, const TlsGate* gate);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   void start();
+  // What the socket is ready for, as SocketEvents tells it. Acted upon in resume().
+  void note(bool readable, bool writable, bool ended);
+  void resume();
   // The exchange waited, and now its answer is there. work() is to be called after a round of these.
   void answered(Exchange& exchange);
+  // The answer's head is there, and its body comes in pieces.
+  void answered_in_pieces(Exchange& exchange, const Response& response);
+  void made_piece(Exchange& exchange, std::string_view piece, Piece state);
+  // A piece of an import was worked on. An answer: the import is over.
+  void took_rows(Exchange& exchange, std::unique_ptr<ImportRows> rows, const std::optional<Response>& answer);
   // Sends what is ready, takes what is buffered, reads on.
   void work();
   // Deadlines.
@@ -56,9 +59,11 @@ class Connection {
   Connection* previous = nullptr;
   Connection* next = nullptr;
   bool touched = false;
+  bool revisited = false;
 
  private:
   struct Chunked;
+  struct Intake;
   enum class Phase : std::uint8_t { handshake, idle, head, body, answering, sending, lingering };
 
   // connection.cc: bytes
@@ -68,26 +73,40 @@ class Connection {
   std::size_t receive(std::span<char> into, boost::system::error_code& error);
   void send();
   bool open() const { return socket_.is_open(); }
-  bool may_take() const { return !closing_ && exchange_count_ < exchanges_max && exclusive_ == nullptr; }
+  bool may_take() const;
   bool in_flight() const { return exchange_count_ > 0 || !kept_.empty() || chunked_ != nullptr; }
   void settle();
+  void ask_for_piece();
   void linger();
   void reset();
   Phase phase() const;
 
+  // connection_intake.cc: a body of any length
+  bool begin_intake(const RequestHead& head, bool body_is_here);
+  bool take_in(std::string_view input, std::size_t& at);
+  void hand_over_rows();
+  void end_intake(const Response& response);
+  bool intake_awaits_client() const;
+
   // connection_requests.cc: requests
   std::size_t take(std::string_view input);
+  std::optional<RequestHead> head_of(std::string_view input, HeadFault& fault);
   bool take_chunked(std::string_view input, std::size_t& at);
   bool admit(const RequestHead& head, bool body_is_here);
   std::size_t body_limit(const RequestHead& head);
   void dispatch(const RequestHead& head, std::string_view body);
   engine::Origin origin_of(std::string actor, const RequestHead& head) const;
-  void note_refusal(const RequestHead& head);
-  void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
+  boost::asio::ip::address peer() const;
+  std::string_view peer_address();
+  void note_refusal(const RequestHead& head, const AccessKeys::Denied& denied);
+  void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body,
+                     engine::UnixMillis now);
   void answer_readiness(Exchange& exchange);
   void manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
-  BrowserSide browser_side(const RequestHead& head) const;
-  std::optional<AccessKeys::Granted> authenticate(std::string_view authorization);
+  BrowserSide browser_side(const RequestHead& head);
+  const CertifiedClient* certified_client();
+  std::string caller_name(const Exchange& exchange, const RequestHead& head);
+  tl::expected<AccessKeys::Granted, AccessKeys::Denied> authenticate(std::string_view authorization, engine::UnixMillis now);
   Exchange& begin_exchange(AnswerForm form);
   AnswerForm form_of(const RequestHead& head) const;
   void answer(Exchange& exchange, const Response& response);
@@ -98,12 +117,16 @@ class Connection {
   static constexpr unsigned exchanges_max = 64;
 
   EventLoop& loop_;
-  Socket socket_;
+  TcpSocket socket_;
   const std::uint8_t planes_;
   std::unique_ptr<TlsSession> tls_;  // null: plain
   unsigned pins_ = 0;
+  // What it waits for; each holds a pin. And what the socket is known to be ready for, until a call finds that it is not.
   bool reading_ = false;
-  bool writing_ = false;      // blocked: waits until the socket takes more
+  bool writing_ = false;
+  bool input_ready_ = false;
+  bool output_ready_ = false;
+  bool peer_ended_ = false;   // behind what there is to read, there is an end to read
   bool input_ended_ = false;  // the client sends no more, but may still read
   bool closing_ = false;      // no request is taken any more; closes when the answers are sent
   bool lingering_ = false;    // all is sent; reads and drops, so that the client gets to read the answer
@@ -115,18 +138,21 @@ class Connection {
   std::size_t wanted_bytes_ = 0;  // of the request being received, once its head is known
   std::string kept_;              // input that waits for more, or for its turn
   std::unique_ptr<Chunked> chunked_;
-  Exchange* first_ = nullptr;  // in the order of requests
+  std::unique_ptr<Intake> intake_;  // an import that is coming in
+  Exchange* first_ = nullptr;       // in the order of requests
   Exchange* last_ = nullptr;
   unsigned exchange_count_ = 0;
   std::size_t first_sent_bytes_ = 0;
   const Exchange* exclusive_ = nullptr;  // nothing is taken before this one is answered
+  // The last head that came, and once it came again, what stands in it: a gateway's are all alike.
+  std::string familiar_;
+  std::optional<RequestHead> familiar_head_;  // views of familiar_
   // The credentials presented last, and what they were worth while the keys were of that generation.
   std::array<char, 128> presented_;
   std::size_t presented_bytes_ = 0;
   AccessKeys::Granted granted_{};
+  FixedText<64> peer_address_;  // once it was asked for
   std::uint64_t granted_generation_ = 0;
-  HandlerMemory read_memory_;
-  HandlerMemory write_memory_;
 };
 
 }  // namespace watchword::api

@@ -1,6 +1,7 @@
 // Connection's requests: from bytes to the part of the server that answers.
 #include <openssl/crypto.h>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "api/connection_chunked.h"
@@ -17,7 +18,15 @@ Response body_too_large(std::size_t limit) {
                  batch ? "The body of a batch may have 8 MiB." : "The body of a request may have 64 KiB.");
 }
 
-Response no_key() {
+Response not_granted(const AccessKeys::Denied& denied) {
+  switch (denied.reason) {
+    case AccessKeys::Denied::Reason::expired:
+      return problem(401, "key_expired", "This API key has expired, or was replaced by a new one.");
+    case AccessKeys::Denied::Reason::wrong_address:
+      return problem(403, "address_not_allowed", "This API key may not be used from this address.");
+    case AccessKeys::Denied::Reason::unknown:
+      break;
+  }
   return problem(401, "unauthorized", "This needs a valid API key: Authorization: Bearer KEY.");
 }
 
@@ -42,6 +51,10 @@ Response overloaded() {
 std::size_t Connection::take(std::string_view input) {
   std::size_t at = 0;
   while (may_take()) {
+    if (intake_ != nullptr) {
+      if (!take_in(input, at)) break;
+      continue;
+    }
     if (chunked_ != nullptr) {
       if (!take_chunked(input, at)) break;
       continue;
@@ -52,7 +65,7 @@ std::size_t Connection::take(std::string_view input) {
     starved_ = true;
     if (rest.size() < wanted_bytes_) break;
     HeadFault fault;
-    const std::optional<RequestHead> head = parse_head(rest, fault);
+    const std::optional<RequestHead> head = head_of(rest, fault);
     if (!head && fault.status == 0) {
       if (!head_begun_) since_ms_ = loop_.tick_ms();
       head_begun_ = true;
@@ -64,6 +77,11 @@ std::size_t Connection::take(std::string_view input) {
     }
     const bool known = wanted_bytes_ > 0;  // the head was looked at before, and admitted
     const bool whole = !head->chunked && rest.size() - head->bytes >= head->content_length;
+    if (!known && head->has_body() && begin_intake(*head, whole)) {
+      at += head->bytes;
+      continue;
+    }
+    if (closing_) break;
     if (!known && head->has_body() && !admit(*head, whole)) break;
     if (head->chunked) {
       chunked_ = std::make_unique<Chunked>(rest.substr(0, head->bytes), body_limit(*head));
@@ -82,6 +100,25 @@ std::size_t Connection::take(std::string_view input) {
     dispatch(*head, rest.substr(head->bytes, head->content_length));
   }
   return at;
+}
+
+// The head that `input` begins with. It is compared in constant time with one that was good before, since it holds a key
+// that another client of the same proxy may have sent.
+std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault& fault) {
+  constexpr std::size_t familiar_bytes_max = 1024;
+  fault = {};
+  const std::size_t bytes = familiar_.size();
+  if (bytes > 0 && input.size() >= bytes && CRYPTO_memcmp(input.data(), familiar_.data(), bytes) == 0) {
+    if (!familiar_head_) familiar_head_ = parse_head(familiar_, fault);
+    return familiar_head_;
+  }
+  const std::optional<RequestHead> head = parse_head(input, fault);
+  if (head && head->bytes <= familiar_bytes_max) {
+    familiar_head_.reset();
+    OPENSSL_cleanse(familiar_.data(), familiar_.size());
+    familiar_.assign(head->block);
+  }
+  return head;
 }
 
 bool Connection::take_chunked(std::string_view input, std::size_t& at) {
@@ -110,7 +147,7 @@ bool Connection::take_chunked(std::string_view input, std::size_t& at) {
 // Whether the body may come. Who presents no key may send no large one.
 std::size_t Connection::body_limit(const RequestHead& head) {
   if (route_of(head.target, planes_) != Route::batch) return body_bytes_max;
-  const std::optional<AccessKeys::Granted> granted = authenticate(head.authorization);
+  const auto granted = authenticate(head.authorization, engine::wall_now());
   return granted && allows(granted->scopes, Scope::verify) ? batch_body_bytes_max : body_bytes_max;
 }
 
@@ -119,8 +156,9 @@ bool Connection::admit(const RequestHead& head, bool body_is_here) {
   const std::size_t limit = body_limit(head);
   const bool large = head.content_length > limit;
   if (large || must_ask) {
-    if (needs_key(route_of(head.target, planes_)) && !authenticate(head.authorization)) {
-      refuse(no_key());
+    const auto granted = authenticate(head.authorization, engine::wall_now());
+    if (!granted && needs_key(route_of(head.target, planes_))) {
+      refuse(not_granted(granted.error()));
       return false;
     }
   }
@@ -135,6 +173,7 @@ bool Connection::admit(const RequestHead& head, bool body_is_here) {
 
 void Connection::interim_continue() {
   Exchange& exchange = begin_exchange({});
+  exchange.interim = true;
   exchange.out += "HTTP/1.1 100 Continue\r\n\r\n";
   exchange.ready = true;
 }
@@ -143,6 +182,7 @@ Exchange& Connection::begin_exchange(AnswerForm form) {
   Exchange& exchange = loop_.take_exchange();
   exchange.connection = this;
   exchange.form = form;
+  if (const LoopMetrics* const metrics = loop_.metrics()) exchange.begun = metrics->lap();
   (last_ != nullptr ? last_->next : first_) = &exchange;
   last_ = &exchange;
   ++exchange_count_;
@@ -156,7 +196,7 @@ AnswerForm Connection::form_of(const RequestHead& head) const {
 }
 
 void Connection::answer(Exchange& exchange, const Response& response) {
-  write_response(exchange.out, response, exchange.form);
+  write_answer(exchange, response);
   answered(exchange);
 }
 
@@ -169,22 +209,28 @@ void Connection::refuse(const Response& response) {
 }
 
 void Connection::dispatch(const RequestHead& head, std::string_view body) {
+  const engine::UnixMillis now = engine::wall_now();
   Exchange& exchange = begin_exchange(form_of(head));
   if (exchange.form.close) closing_ = true;
   const Route route = route_of(head.target, planes_);
+  exchange.route = route;
+  exchange.route_template = template_of(route);
+  exchange.trace.clear();
+  exchange.trace.append(head.trace);
   if (needs_key(route)) {
-    const std::optional<AccessKeys::Granted> granted = authenticate(head.authorization);
+    const auto granted = authenticate(head.authorization, now);
     if (!granted) {
-      if (route == Route::managed) note_refusal(head);
-      return answer(exchange, no_key());
+      if (route == Route::managed || route == Route::metrics) note_refusal(head, granted.error());
+      return answer(exchange, not_granted(granted.error()));
     }
+    if (const std::int64_t wait_ms = granted->spend(now); wait_ms > 0) return answer(exchange, too_many_requests(wait_ms));
     exchange.caller = *granted;
   }
   const bool reads = head.method == Method::get || head.method == Method::head;
   switch (route) {
     case Route::verify:
     case Route::batch:
-      return answer_verify(exchange, route, head, body);
+      return answer_verify(exchange, route, head, body, now);
     case Route::managed:
     case Route::portal:
       return manage(exchange, route, head, body);
@@ -193,17 +239,37 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
       if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
       if (route == Route::readiness) return answer_readiness(exchange);
       return answer(exchange, {.body = R"({"status":"ok"})"});
+    case Route::metrics:
+      if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
+      if (!allows(exchange.caller.scopes, Scope::metrics)) {
+        loop_.services().audit_queue.refused(origin_of("key:" + engine::DeviceId{exchange.caller.id}.text(), head), 403,
+                                             head.method, head.target, engine::wall_now());
+        return answer(exchange, problem(403, "forbidden", "This needs an API key with the scope metrics."));
+      }
+      if (has_query(head.target)) {
+        return answer(exchange, problem(400, "bad_request", "This path takes no query parameters."));
+      }
+      if (loop_.services().exposition == nullptr) {
+        return answer(exchange, problem(404, "not_found", "This server exposes no metrics (metrics.enabled)."));
+      }
+      return manage(exchange, route, head, body);
+    case Route::documents:
+      if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
+      return answer(exchange, loop_.services().documents.at(head.target.substr(0, head.target.find('?'))));
     case Route::unknown:
       return answer(exchange, not_found());
   }
 }
 
-// Nobody yet: there is no key to name.
-void Connection::note_refusal(const RequestHead& head) {
-  loop_.services().audit_queue.refused(origin_of("nobody", head), 401, head.method, head.target, engine::wall_now());
+// Whose key it is, where it is somebody's.
+void Connection::note_refusal(const RequestHead& head, const AccessKeys::Denied& denied) {
+  const unsigned status = denied.reason == AccessKeys::Denied::Reason::wrong_address ? 403 : 401;
+  const std::string actor = denied.id != 0 ? "key:" + engine::DeviceId{denied.id}.text() : "nobody";
+  loop_.services().audit_queue.refused(origin_of(actor, head), status, head.method, head.target, engine::wall_now());
 }
 
-void Connection::answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
+void Connection::answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body,
+                               engine::UnixMillis now) {
   if (head.method != Method::post) return answer(exchange, wrong_method("POST"));
   if (!allows(exchange.caller.scopes, Scope::verify)) {
     return answer(exchange, problem(403, "forbidden", "This needs an API key with the scope verify."));
@@ -214,12 +280,13 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
                   problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json."));
   }
   VerifyPlane& plane = loop_.verify_plane();
+  exchange.address.clear();
+  exchange.address.append(peer_address());
   exchange.waits = true;
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
-  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, engine::wall_now())
-                                                : plane.verify(exchange, body, engine::wall_now()));
-  loop_.publish_soon();
+  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, now)
+                                                : plane.verify(exchange, body));
 }
 
 void Connection::answer_readiness(Exchange& exchange) {
@@ -230,22 +297,55 @@ void Connection::answer_readiness(Exchange& exchange) {
   if (!health.writable || health.needs_restart) {
     return answer(exchange, problem(503, "not_ready", health.reason.empty() ? "The store takes no writes." : health.reason));
   }
+  if (const std::int64_t behind_s = loop_.services().clock_behind_s.load(std::memory_order_relaxed); behind_s > 0) {
+    return answer(exchange,
+                  problem(503, "not_ready",
+                          fmt::format("The server's clock is {} s behind what it has been. Set it right, or, if it "
+                                      "is right now, remove the file CLOCK in the data directory.",
+                                      behind_s)));
+  }
+  if (const std::int64_t jumped_s = loop_.services().clock_jumped_s.load(std::memory_order_relaxed); jumped_s != 0) {
+    return answer(exchange, {.body = fmt::format(R"({{"status":"ready","clock_jumped_s":{}}})", jumped_s)});
+  }
   answer(exchange, {.body = R"({"status":"ready"})"});
 }
 
+// Unspecified where the client is gone already: in no network.
+boost::asio::ip::address Connection::peer() const {
+  return socket_.peer();
+}
+
+std::string_view Connection::peer_address() {
+  if (peer_address_.view().empty()) {
+    const boost::asio::ip::address address = peer();
+    if (!address.is_unspecified()) peer_address_.append(address.to_string());
+  }
+  return peer_address_.view();
+}
+
 engine::Origin Connection::origin_of(std::string actor, const RequestHead& head) const {
-  boost::system::error_code gone;
-  const auto peer = socket_.remote_endpoint(gone);
+  const boost::asio::ip::address address = peer();
   return {.actor = std::move(actor),
-          .address = gone ? std::string() : peer.address().to_string(),
+          .address = address.is_unspecified() ? std::string() : address.to_string(),
           .trace = std::string(head.trace)};
 }
 
-BrowserSide Connection::browser_side(const RequestHead& head) const {
-  boost::system::error_code error;
-  const auto peer = socket_.remote_endpoint(error);
-  return {
-      .head = std::string(head.block), .peer = error ? std::string() : peer.address().to_string(), .tls = tls_ != nullptr};
+const CertifiedClient* Connection::certified_client() {
+  return tls_ ? tls_->client() : nullptr;
+}
+
+BrowserSide Connection::browser_side(const RequestHead& head) {
+  const CertifiedClient* const client = certified_client();
+  return {.head = std::string(head.block),
+          .peer = peer().to_string(),
+          .certificate = client != nullptr ? client->name : std::string(),
+          .tls = tls_ != nullptr};
+}
+
+// The API key, or the certificate that stood for one.
+std::string Connection::caller_name(const Exchange& exchange, const RequestHead& head) {
+  const CertifiedClient* const client = head.authorization.empty() ? certified_client() : nullptr;
+  return client != nullptr ? "certificate:" + client->name : "key:" + engine::DeviceId{exchange.caller.id}.text();
 }
 
 void Connection::manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
@@ -260,23 +360,25 @@ void Connection::manage(Exchange& exchange, Route route, const RequestHead& head
                                    .if_match = std::string(head.if_match),
                                    .body = std::string(body),
                                    .caller = exchange.caller,
-                                   .origin = origin_of("key:" + engine::DeviceId{exchange.caller.id}.text(), head),
+                                   .origin = origin_of(caller_name(exchange, head), head),
                                    .browser = route == Route::portal ? browser_side(head) : BrowserSide{}});
   if (!taken) answer(exchange, overloaded());
 }
 
-std::optional<AccessKeys::Granted> Connection::authenticate(std::string_view authorization) {
+tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(std::string_view authorization,
+                                                                               engine::UnixMillis now) {
   if (authorization.empty()) {
-    const CertifiedClient* const client = tls_ ? tls_->client() : nullptr;
-    return client != nullptr ? std::optional(client->granted) : std::nullopt;
+    const CertifiedClient* const client = certified_client();
+    if (client == nullptr || client->granted.scopes == 0) return tl::unexpected(AccessKeys::Denied{});
+    return client->granted;
   }
   AccessKeys& keys = loop_.services().keys;
   const std::uint64_t generation = keys.generation();  // before the look, so that a change after it is noticed
-  if (granted_generation_ == generation && presented_bytes_ == authorization.size() &&
+  if (granted_generation_ == generation && granted_.valid_at(now) && presented_bytes_ == authorization.size() &&
       CRYPTO_memcmp(presented_.data(), authorization.data(), presented_bytes_) == 0) {
     return granted_;
   }
-  const std::optional<AccessKeys::Granted> granted = keys.authenticate(bearer_key(authorization));
+  const auto granted = keys.authenticate(bearer_key(authorization), peer(), now);
   if (granted && authorization.size() <= presented_.size()) {
     authorization.copy(presented_.data(), authorization.size());
     presented_bytes_ = authorization.size();

@@ -32,11 +32,12 @@ std::string actor_of(const Session& session) {
 tl::expected<Session, Response> current_session(const PortalCall& call) {
   tl::expected<Session, Response> session = call.session(SessionKind::console);
   if (!session || session->entry != Entry::api_key) return session;
-  const std::optional<AccessKeys::Granted> granted = call.keys().granted(session->key_id);
+  const auto granted = call.keys().granted(session->key_id, call.peer(), call.now);
   if (!granted) {
     call.sessions().close(SessionKind::console, call.session_id(SessionKind::console));
     return tl::unexpected(no_session());
   }
+  if (const std::int64_t wait_ms = granted->spend(call.now); wait_ms > 0) return tl::unexpected(too_many_requests(wait_ms));
   session->scopes = granted->scopes;
   return session;
 }
@@ -47,12 +48,16 @@ Response enter(const PortalCall& call) {
   JsonFields fields(call.request.body);
   const std::string key = fields.text("api_key");
   if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
-  const std::optional<AccessKeys::Granted> granted = call.keys().authenticate(key);
+  const auto granted = call.keys().authenticate(key, call.peer(), call.now);
   if (!granted) {
-    Response response = problem(401, "bad_api_key", "This is no valid API key.", "api_key");
+    // Not "unauthorized": the page shows it beside the field, and no scheme would help.
+    const bool elsewhere = granted.error().reason == AccessKeys::Denied::Reason::wrong_address;
+    Response response = elsewhere ? problem(403, "address_not_allowed", "This API key may not be used from here.", "api_key")
+                                  : problem(401, "bad_api_key", "This is no valid API key, or it has expired.", "api_key");
     response.headers.clear();
     return response;
   }
+  if (const std::int64_t wait_ms = granted->spend(call.now); wait_ms > 0) return too_many_requests(wait_ms);
   const std::string id = fmt::format("{:016x}", granted->id);
   Session session{.kind = SessionKind::console,
                   .entry = Entry::api_key,

@@ -1,9 +1,14 @@
 #include "api/event_loop.h"
 
+#include <openssl/crypto.h>
 #include <pthread.h>
+
+#include <spdlog/spdlog.h>
 
 #include <boost/asio/post.hpp>
 
+#include "api/import_rows.h"
+#include "api/log.h"
 #include "api/problem.h"
 #include "engine/rcu.h"
 
@@ -45,23 +50,101 @@ class EventLoop::AdminJob final : public LoopJob {
  private:
   void work() noexcept override {
     Services& services = loop_.services_;
-    response_ = route_ == Route::portal ? services.portal.handle(request_, engine::wall_now())
-                                        : services.admin.handle(request_, engine::wall_now());
+    switch (route_) {
+      case Route::portal:
+        response_ = services.portal.handle(request_, engine::wall_now());
+        break;
+      case Route::metrics:
+        response_ = services.scrape();
+        break;
+      default:
+        response_ = services.admin.handle(request_, engine::wall_now());
+        break;
+    }
   }
   void finish() override {
     Connection& connection = *exchange_.connection;
     connection.pin();
+    loop_.turn();
     if (loop_.services_.stopping.load(std::memory_order_relaxed)) exchange_.form.close = true;
-    write_response(exchange_.out, response_, exchange_.form);
-    connection.answered(exchange_);
+    if (!response_.route.empty()) exchange_.route_template = response_.route;
+    if (response_.more != nullptr) {
+      connection.answered_in_pieces(exchange_, response_);
+    } else {
+      write_answer(exchange_, response_);
+      connection.answered(exchange_);
+    }
     connection.work();
     connection.unpin();
+    loop_.end_round();
   }
 
   Exchange& exchange_;
   const Route route_;
   Request request_;
   Response response_;
+};
+
+class EventLoop::RowsJob final : public LoopJob {
+ public:
+  RowsJob(EventLoop& loop, Exchange& exchange, std::unique_ptr<ImportRows> rows_in, std::string bytes_in, bool last)
+      : LoopJob(loop), rows(std::move(rows_in)), bytes(std::move(bytes_in)), exchange_(exchange), last_(last) {}
+
+  std::unique_ptr<ImportRows> rows;
+  std::string bytes;
+
+ private:
+  void work() noexcept override {
+    try {
+      answer_ = rows->take(bytes);
+      if (!answer_ && last_) answer_ = rows->finish();
+    } catch (const std::exception& fault) {
+      log(Level::error, "an import failed", {{"reason", fault.what()}, {"trace", std::string(exchange_.trace.view())}});
+      answer_ = problem(503, "store_unavailable", "The store cannot be read at the moment. Send all rows again later.");
+    }
+    OPENSSL_cleanse(bytes.data(), bytes.size());
+  }
+  void finish() override {
+    Connection& connection = *exchange_.connection;
+    connection.pin();
+    loop_.turn();
+    connection.took_rows(exchange_, std::move(rows), answer_);
+    connection.work();
+    connection.unpin();
+    loop_.end_round();
+  }
+
+  Exchange& exchange_;
+  const bool last_;
+  std::optional<Response> answer_;
+};
+
+class EventLoop::PieceJob final : public LoopJob {
+ public:
+  PieceJob(EventLoop& loop, Exchange& exchange) : LoopJob(loop), exchange_(exchange), source_(exchange.more) {}
+
+ private:
+  void work() noexcept override {
+    try {
+      state_ = source_->next(piece_) ? Piece::one_of_more : Piece::last;
+    } catch (const std::exception& fault) {
+      log(Level::error, "an answer is cut", {{"reason", fault.what()}, {"trace", std::string(exchange_.trace.view())}});
+    }
+  }
+  void finish() override {
+    Connection& connection = *exchange_.connection;
+    connection.pin();
+    loop_.turn();
+    connection.made_piece(exchange_, piece_, state_);
+    connection.work();
+    connection.unpin();
+    loop_.end_round();
+  }
+
+  Exchange& exchange_;
+  const std::shared_ptr<BodySource> source_;
+  std::string piece_;
+  Piece state_ = Piece::failed;
 };
 
 class EventLoop::LoadJob final : public LoopJob {
@@ -74,10 +157,11 @@ class EventLoop::LoadJob final : public LoopJob {
   void finish() override {
     Connection& connection = *exchange_.connection;
     connection.pin();
+    loop_.turn();
     loop_.proceed(exchange_, loop_.verify_plane_.loaded(exchange_, loads_, engine::wall_now()));
-    loop_.publish_soon();
     connection.work();
     connection.unpin();
+    loop_.end_round();
   }
 
   Exchange& exchange_;
@@ -86,7 +170,7 @@ class EventLoop::LoadJob final : public LoopJob {
 
 class EventLoop::RecoveryJob final : public LoopJob {
  public:
-  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(check) {}
+  RecoveryJob(EventLoop& loop, VerifyPlane::RecoveryCheck check) : LoopJob(loop), check_(std::move(check)) {}
 
  private:
   void work() noexcept override { check_recovery(loop_.services_.engine.registrar, check_, engine::wall_now()); }
@@ -94,9 +178,11 @@ class EventLoop::RecoveryJob final : public LoopJob {
     Exchange& exchange = *check_.question->exchange;
     Connection& connection = *exchange.connection;
     connection.pin();
+    loop_.turn();
     loop_.proceed(exchange, loop_.verify_plane_.recovered(check_));
     connection.work();
     connection.unpin();
+    loop_.end_round();
   }
 
   VerifyPlane::RecoveryCheck check_;
@@ -106,11 +192,14 @@ EventLoop::EventLoop(Services& services)
     : services_(services),
       work_(boost::asio::make_work_guard(io_)),
       sweep_timer_(io_),
-      verify_plane_(services.engine, services.engine.committer.add_producer(this), &services.audit_queue),
+      metrics_(services.exposition != nullptr ? std::make_unique<LoopMetrics>() : nullptr),
+      verify_plane_(services.engine, services.engine.committer.add_producer(this), metrics_.get()),
       scratch_(scratch_bytes),
-      tick_ms_(steady_ms()) {}
+      tick_ms_(steady_ms()),
+      events_ready_(io_, events_.handle()) {}
 
 EventLoop::~EventLoop() {
+  events_ready_.release();  // the descriptor is SocketEvents'
   for (Exchange* const exchange : spare_exchanges_) delete exchange;
 }
 
@@ -128,8 +217,61 @@ void EventLoop::run() {
   pthread_setname_np(pthread_self(), "loop");
   const engine::RcuThread registered;
   schedule_sweep();
+  await_sockets();
   io_.run();
   verify_plane_.publish();
+}
+
+void EventLoop::await_sockets() {
+  if (draining_ && connection_count_ == 0) return;
+  events_ready_.async_wait(decltype(events_ready_)::wait_read, [this](const boost::system::error_code& error) {
+    if (error) return;  // drained
+    serve_sockets();
+  });
+}
+
+void EventLoop::serve_sockets() {
+  // Then the others have their turn, whom only Asio knows: jobs that end, timers, new connections.
+  constexpr unsigned rounds_max = 8;
+  serving_ = true;
+  bool served = true;
+  for (unsigned round = 0; served && round < rounds_max; ++round) {
+    const std::span<const epoll_event> events = events_.take();
+    for (const epoll_event& event : events) {
+      static_cast<Connection*>(event.data.ptr)
+          ->note(SocketEvents::readable(event), SocketEvents::writable(event), SocketEvents::ended(event));
+    }
+    served = !events.empty() || !revisited_.empty();
+    resume_revisited();
+    take_tickets();
+  }
+  serving_ = false;
+  if (!served) return await_sockets();
+  boost::asio::post(io_, [this] { serve_sockets(); });
+}
+
+void EventLoop::revisit(Connection& connection) {
+  if (connection.revisited) return;
+  connection.revisited = true;
+  connection.pin();
+  revisited_.push_back(&connection);
+  if (serving_) return;
+  serving_ = true;
+  boost::asio::post(io_, [this] {
+    serving_ = false;
+    resume_revisited();
+    end_round();
+  });
+}
+
+void EventLoop::resume_revisited() {
+  resuming_.swap(revisited_);
+  for (Connection* const connection : resuming_) {
+    connection->revisited = false;
+    connection->resume();
+    connection->unpin();
+  }
+  resuming_.clear();
 }
 
 void EventLoop::drain() {
@@ -147,10 +289,11 @@ void EventLoop::drain() {
 void EventLoop::end_if_drained() {
   if (!draining_ || connection_count_ > 0) return;
   sweep_timer_.cancel();
+  events_ready_.cancel();
   work_.reset();
 }
 
-void EventLoop::adopt(Socket socket, std::uint8_t planes, const TlsGate* gate) {
+void EventLoop::adopt(TcpSocket socket, std::uint8_t planes, const TlsGate* gate) {
   auto* const connection = new Connection(*this, std::move(socket), planes, gate);
   connection->next = first_connection_;
   if (first_connection_ != nullptr) first_connection_->previous = connection;
@@ -178,6 +321,7 @@ void EventLoop::schedule_sweep() {
 }
 
 void EventLoop::sweep() {
+  turns_.fetch_add(1, std::memory_order_relaxed);
   tick_ms_ = steady_ms();
   const bool cut_all = draining_ && tick_ms_ >= drain_deadline_ms_;
   for (Connection *connection = first_connection_, *next = nullptr; connection != nullptr; connection = next) {
@@ -202,7 +346,14 @@ void EventLoop::recycle(Exchange& exchange) {
   exchange.next = nullptr;
   exchange.ready = false;
   exchange.waits = false;
+  exchange.trace.clear();
+  exchange.route_template = {};
+  exchange.status = 200;
+  exchange.interim = false;
+  exchange.verified = false;
+  exchange.route = Route::unknown;
   exchange.batch.reset();
+  exchange.more.reset();
   if (exchange.out.capacity() > spare_answer_bytes_max) {
     exchange.out = {};
   } else {
@@ -215,13 +366,18 @@ void EventLoop::recycle(Exchange& exchange) {
   }
 }
 
-void EventLoop::publish_soon() {
-  if (publish_posted_) return;
-  publish_posted_ = true;
-  boost::asio::post(io_, [this] {
-    publish_posted_ = false;
-    verify_plane_.publish();
-  });
+void EventLoop::end_round() {
+  do {
+    if (verify_plane_.holds_questions()) {
+      verify_plane_.judge(engine::wall_now(), [this](Exchange& exchange, VerifyPlane::Progress progress) {
+        touch(*exchange.connection);
+        proceed(exchange, progress);
+      });
+    }
+    verify_plane_.publish();  // before the answers are sent: the disk is slower
+    work_touched();
+  } while (verify_plane_.holds_questions());
+  verify_plane_.publish();
 }
 
 bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
@@ -230,6 +386,21 @@ bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
                                                                    : services_.workers;
   std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, route, std::move(request));
   return pool.submit(job);
+}
+
+bool EventLoop::take_rows(Exchange& exchange, std::unique_ptr<ImportRows>& rows, std::string& bytes, bool last) {
+  auto made = std::make_unique<RowsJob>(*this, exchange, std::move(rows), std::move(bytes), last);
+  RowsJob& one = *made;
+  std::unique_ptr<WorkerPool::Job> job = std::move(made);
+  if (services_.workers.submit(job)) return true;
+  rows = std::move(one.rows);
+  bytes = std::move(one.bytes);
+  return false;
+}
+
+bool EventLoop::make_piece(Exchange& exchange) {
+  std::unique_ptr<WorkerPool::Job> job = std::make_unique<PieceJob>(*this, exchange);
+  return services_.workers.submit(job);
 }
 
 void EventLoop::proceed(Exchange& exchange, VerifyPlane::Progress progress) {
@@ -261,6 +432,7 @@ void EventLoop::deliver(engine::Ticket* first) noexcept {
 
 void EventLoop::take_tickets() {
   engine::Ticket* ticket = returned_.exchange(nullptr, std::memory_order_acquire);
+  turn();
   while (ticket != nullptr) {
     Question& question = static_cast<Question&>(*ticket);
     ticket = ticket->next;
@@ -269,7 +441,7 @@ void EventLoop::take_tickets() {
     touch(connection);
     proceed(exchange, verify_plane_.committed(question));
   }
-  work_touched();
+  end_round();
 }
 
 void EventLoop::touch(Connection& connection) {
@@ -280,12 +452,13 @@ void EventLoop::touch(Connection& connection) {
 }
 
 void EventLoop::work_touched() {
-  for (Connection* const connection : touched_) {
+  working_.swap(touched_);
+  for (Connection* const connection : working_) {
     connection->touched = false;
     connection->work();
     connection->unpin();
   }
-  touched_.clear();
+  working_.clear();
 }
 
 }  // namespace watchword::api

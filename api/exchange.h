@@ -9,8 +9,10 @@
 
 #include "api/access_keys.h"
 #include "api/response_writer.h"
+#include "api/routes.h"
 #include "api/verify_json.h"
 #include "engine/verifier.h"
+#include "metrics/ticks.h"
 
 namespace watchword::api {
 
@@ -36,6 +38,7 @@ struct Question : engine::Ticket {
   Standing standing = Standing::asking;
   unsigned loads = 0;
   unsigned recovery_codes_left = 0;  // an accepted recovery code's
+  metrics::Ticks asked = 0;          // when the engine was done with it
 };
 
 struct Batch final : BatchItems {
@@ -51,12 +54,29 @@ struct Exchange {
   bool waits = false;        // a ticket or a job comes back to it: it and its connection stay
   AnswerForm form;
   std::string out;
+  std::shared_ptr<BodySource> more;  // what follows `out`, piece by piece; null: nothing
   AccessKeys::Granted caller{};
+  FixedText<64> address;  // the client's, of a verification; for the audit trail
+  FixedText<128> trace;   // RequestHead::trace, for the log and the audit trail
   Question question;
   std::unique_ptr<Batch> batch;  // instead of `question`
   std::size_t committing = 0;    // questions whose ticket is out
   std::size_t recovering = 0;    // questions with a recovery code that is not checked yet
   bool loading = false;          // a job is out
+  // What is counted about it (api/loop_metrics.h).
+  Route route = Route::unknown;
+  std::string_view route_template;  // of a route that workers answer
+  unsigned status = 200;            // what `out` says
+  bool interim = false;             // a 100: the answer itself is another one
+  bool verified = false;            // a question alone that was put to the engine
+  metrics::Ticks begun = 0;         // when the request was whole
+  metrics::Ticks decided = 0;       // when its answer was known
 };
+
+// The one way an answer that is not a plain 200 gets into an exchange.
+inline void write_answer(Exchange& exchange, const Response& response) {
+  exchange.status = response.status;
+  write_response(exchange.out, response, exchange.form);
+}
 
 }  // namespace watchword::api

@@ -1,8 +1,7 @@
 #include "api/header_text.h"
 
 #include <algorithm>
-
-#include <boost/algorithm/string/predicate.hpp>
+#include <initializer_list>
 
 namespace watchword::api {
 
@@ -12,9 +11,29 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
-bool is_json(std::string_view content_type) {
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+namespace {
+
+bool is_one_of(std::string_view content_type, std::initializer_list<std::string_view> names) {
   const std::size_t end = std::min(content_type.find_first_of("; \t"), content_type.size());
-  return content_type.empty() || boost::algorithm::iequals(content_type.substr(0, end), "application/json");
+  const std::string_view said = content_type.substr(0, end);
+  return content_type.empty() || std::any_of(names.begin(), names.end(),
+                                             [&](std::string_view name) { return equal_ignoring_case(said, name); });
+}
+
+}  // namespace
+
+bool is_json(std::string_view content_type) {
+  return is_one_of(content_type, {"application/json"});
+}
+
+bool is_json_lines(std::string_view content_type) {
+  return is_one_of(content_type,
+                   {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"});
 }
 
 }  // namespace watchword::api

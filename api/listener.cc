@@ -1,5 +1,6 @@
 #include "api/listener.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@ namespace watchword::api {
 namespace {
 
 using boost::asio::ip::tcp;
+using Socket = boost::asio::basic_stream_socket<tcp, Executor>;
 
 constexpr int backlog = 4096;
 // After accept() failed, mostly for want of file descriptors: long enough not to spin, short enough not to be noticed.
@@ -23,13 +25,23 @@ tcp::endpoint endpoint_of(const ListenerOptions& options) {
   return {address, options.port};
 }
 
+// Whose certificates are known by name: callers with scopes, and the portal's proxy, which has none by being it.
+std::vector<ClientCertificate> known_clients(const ServerOptions& options) {
+  std::vector<ClientCertificate> clients = options.client_certificates;
+  const std::string& proxy = options.portal.proxy.client_certificate;
+  const bool known =
+      std::any_of(clients.begin(), clients.end(), [&](const ClientCertificate& one) { return one.name == proxy; });
+  if (!proxy.empty() && !known) clients.push_back({.name = proxy});
+  return clients;
+}
+
 }  // namespace
 
 Listener::Listener(const ListenerOptions& options, Services& services, const std::vector<std::unique_ptr<EventLoop>>& loops)
     : services_(services),
       loops_(loops),
       planes_(options.planes),
-      gate_(options.tls.enabled() ? std::make_unique<TlsGate>(options.tls, services.options.client_certificates) : nullptr),
+      gate_(options.tls.enabled() ? std::make_unique<TlsGate>(options.tls, known_clients(services.options)) : nullptr),
       acceptor_(loops.front()->io().get_executor()),
       pause_(loops.front()->io().get_executor()) {
   const tcp::endpoint endpoint = endpoint_of(options);
@@ -46,19 +58,23 @@ Listener::Listener(const ListenerOptions& options, Services& services, const std
 
 void Listener::accept() {
   EventLoop& loop = *loops_[turn_++ % loops_.size()];
-  acceptor_.async_accept(loop.io().get_executor(), [this, &loop](const boost::system::error_code& error, Socket socket) {
+  acceptor_.async_accept([this, &loop](const boost::system::error_code& error, Socket socket) {
     if (error == boost::asio::error::operation_aborted || !acceptor_.is_open()) return;
     if (error) return back_off();
-    hand_over(std::move(socket), loop);
+    boost::system::error_code gone;
+    TcpSocket accepted(socket.release(gone));
+    if (!gone) hand_over(std::move(accepted), loop);
     accept();
   });
 }
 
-void Listener::hand_over(Socket socket, EventLoop& loop) {
+void Listener::hand_over(TcpSocket socket, EventLoop& loop) {
   if (services_.connections.fetch_add(1, std::memory_order_relaxed) >= services_.options.connections_max) {
     services_.connections.fetch_sub(1, std::memory_order_relaxed);
+    services_.connections_refused.add();
     return;  // closed as it goes
   }
+  services_.connections_accepted.add();
   boost::asio::post(loop.io(), [&loop, planes = planes_, gate = gate_.get(), socket = std::move(socket)]() mutable {
     loop.adopt(std::move(socket), planes, gate);
   });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "api/event_loop.h"
@@ -26,7 +27,7 @@ class Listener {
   void close();
 
  private:
-  void hand_over(Socket socket, EventLoop& loop);
+  void hand_over(TcpSocket socket, EventLoop& loop);
   void back_off();
 
   Services& services_;

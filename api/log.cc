@@ -95,12 +95,14 @@ void log(Level level, std::string_view event, std::initializer_list<std::pair<st
   std::string text(1, made_mark);
   text += "\"event\":\"" + json_escaped(event) + "\"";
   for (const auto& [name, value] : fields) {
+    const auto* const words = std::get_if<std::string>(&value);
+    if (words != nullptr && words->empty()) continue;
     text += ",\"" + json_escaped(name) + "\":";
     if (const auto* number = std::get_if<std::int64_t>(&value)) {
       text += std::to_string(*number);
     } else {
       text += '"';
-      text += json_escaped(std::get<std::string>(value));
+      text += json_escaped(*words);
       text += '"';
     }
   }

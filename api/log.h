@@ -20,6 +20,7 @@ void set_up_log(const std::string& level);
 void close_log();
 
 using Value = std::variant<std::string, std::int64_t>;
+// Empty texts are left out.
 void log(Level level, std::string_view event, std::initializer_list<std::pair<std::string_view, Value>> fields = {});
 
 // As it stands between the quotes of a JSON text.

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "api/access_keys.h"
+#include "api/body_source.h"
 #include "engine/audit.h"
 
 namespace watchword::api {
@@ -20,6 +22,8 @@ std::string_view to_string(Method method);
 struct BrowserSide {
   std::string head;  // the header block as it was sent
   std::string peer;  // IP address of the socket's other end
+  // The configured name of the client certificate that the socket's other end showed; empty: none, or nobody's.
+  std::string certificate;
   bool tls = false;
 };
 
@@ -40,6 +44,8 @@ struct Response {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;  // further ones: Allow, ETag, Retry-After, Location...
   bool no_store = true;                                      // Cache-Control: no-store
+  std::string_view route;                                    // the template that answers, a constant; empty: none does
+  std::shared_ptr<BodySource> more;                          // the body, instead of `body`, where it has no known length
 };
 
 }  // namespace watchword::api

@@ -1,6 +1,8 @@
 #include "api/oidc_client.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -67,57 +69,48 @@ std::vector<std::string> groups_of(const json::object& claims, const std::string
 
 }  // namespace
 
-void OidcClient::sweep(engine::UnixMillis now) {
-  std::erase_if(pending_, [&](const auto& entry) {
-    return now.seconds() - entry.second.begun_at_s >= pending_s || now.seconds() < entry.second.begun_at_s - pending_s;
-  });
-  if (pending_.size() < pending_max) return;
-  const auto oldest = std::min_element(pending_.begin(), pending_.end(), [](const auto& a, const auto& b) {
-    return a.second.begun_at_s < b.second.begun_at_s;
-  });
-  pending_.erase(oldest);
+// "p 1795528800 STATE NONCE VERIFIER": none of the parts has a space.
+std::string OidcClient::write_pending(const Pending& pending) {
+  return fmt::format("{} {} {} {} {}", pending.kind == SessionKind::console ? 'c' : 'p', pending.begun_at_s, pending.state,
+                     pending.nonce, pending.verifier);
+}
+
+std::optional<OidcClient::Pending> OidcClient::read_pending(const std::string& text) {
+  std::istringstream in(text);
+  char kind = 0;
+  Pending pending;
+  if (!(in >> kind >> pending.begun_at_s >> pending.state >> pending.nonce >> pending.verifier)) return std::nullopt;
+  pending.kind = kind == 'c' ? SessionKind::console : SessionKind::portal;
+  return pending;
 }
 
 tl::expected<OidcClient::Begun, OidcClient::Refusal> OidcClient::begin(SessionKind kind, engine::UnixMillis now) {
   const tl::expected<Provider, Refusal> known = provider(now);
   if (!known) return tl::unexpected(known.error());
-  const std::string state = random_token();
-  const std::string binding = random_token();
-  Pending pending{.kind = kind,
-                  .nonce = random_token(),
-                  .verifier = random_token(),
-                  .binding_hash = sha256(binding),
-                  .begun_at_s = now.seconds()};
+  const Pending pending{.kind = kind,
+                        .begun_at_s = now.seconds(),
+                        .state = random_token(),
+                        .nonce = random_token(),
+                        .verifier = random_token()};
   std::string url = known->authorization_endpoint;
   url += url.find('?') == std::string::npos ? '?' : '&';
   url += parameters({{"response_type", "code"},
                      {"client_id", options_.client_id},
                      {"redirect_uri", redirect_uri_},
                      {"scope", fmt::format("{}", fmt::join(options_.scopes, " "))},
-                     {"state", state},
+                     {"state", pending.state},
                      {"nonce", pending.nonce},
                      {"code_challenge", base64url_encode(sha256(pending.verifier))},
                      {"code_challenge_method", "S256"}});
-  const std::lock_guard lock(mutex_);
-  sweep(now);
-  pending_.emplace(sha256(state), std::move(pending));
-  return Begun{.url = std::move(url), .binding = binding};
-}
-
-std::optional<OidcClient::Pending> OidcClient::take(const std::string& state, engine::UnixMillis now) {
-  const std::lock_guard lock(mutex_);
-  sweep(now);
-  const auto found = pending_.find(sha256(state));
-  if (found == pending_.end()) return std::nullopt;
-  Pending pending = std::move(found->second);
-  pending_.erase(found);
-  return pending;
+  return Begun{.url = std::move(url), .binding = sealer_.seal(write_pending(pending))};
 }
 
 tl::expected<OidcClient::Person, OidcClient::Failure> OidcClient::finish(const Callback& callback, std::string_view binding,
                                                                          engine::UnixMillis now) {
-  const std::optional<Pending> pending = take(callback.state, now);
-  if (!pending || !equal_in_constant_time(sha256(binding), pending->binding_hash)) {
+  const std::optional<std::string> opened = sealer_.open(binding);
+  const std::optional<Pending> pending = opened ? read_pending(*opened) : std::nullopt;
+  const bool in_time = pending && std::abs(now.seconds() - pending->begun_at_s) < pending_s;
+  if (!in_time || !equal_in_constant_time(callback.state, pending->state)) {
     return tl::unexpected(Failure{.refusal = Refusal::bad_state, .kind = SessionKind::portal});
   }
   return go_on(callback, *pending, now).map_error([&](Refusal refusal) {

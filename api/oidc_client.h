@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -17,6 +16,7 @@
 
 #include "api/https_fetch.h"
 #include "api/portal_options.h"
+#include "api/sealed_text.h"
 #include "api/sessions.h"
 #include "engine/types.h"
 
@@ -24,13 +24,11 @@ namespace watchword::api {
 
 class OidcClient {
  public:
-  // Sign-ins under way; the oldest goes when there are more.
-  static constexpr std::size_t pending_max = 10'000;
   static constexpr std::int64_t pending_s = 600;
 
   enum class Refusal : std::uint8_t {
     unavailable,  // the provider does not answer, or not as it should
-    bad_state,    // not begun here by this browser, too old, or finished already
+    bad_state,    // not begun here by this browser, too old, or finished already: then its cookie is gone
     denied,       // the provider says no
     bad_token,
     no_user,  // the token names nobody
@@ -59,11 +57,15 @@ class OidcClient {
   tl::expected<Person, Failure> finish(const Callback& callback, std::string_view binding, engine::UnixMillis now);
 
  private:
+  // What must be known again when the browser comes back. The browser keeps it, sealed: nobody fills a table of ours by
+  // beginning sign-ins, and no one else's makes room for it.
   struct Pending {
-    SessionKind kind;
-    std::string nonce, verifier, binding_hash;
+    SessionKind kind = SessionKind::portal;
     std::int64_t begun_at_s = 0;
+    std::string state, nonce, verifier;
   };
+  static std::string write_pending(const Pending& pending);
+  static std::optional<Pending> read_pending(const std::string& text);
   struct Provider {
     std::string authorization_endpoint, token_endpoint, jwks_uri;
     bool basic = true;          // how the client's secret is presented
@@ -83,14 +85,12 @@ class OidcClient {
   tl::expected<std::string, Refusal> redeem(const Provider& provider, const std::string& code, const std::string& verifier);
   tl::expected<Person, Refusal> read(const std::string& token, const Provider& provider, const Pending& pending,
                                      engine::UnixMillis now);
-  std::optional<Pending> take(const std::string& state, engine::UnixMillis now);
-  void sweep(engine::UnixMillis now);
 
   const OidcOptions options_;
   const std::string redirect_uri_;
+  const TextSealer sealer_;
   std::mutex mutex_;
-  std::map<std::string, Pending> pending_;  // by hash of the state; under mutex_, as the rest
-  std::optional<Provider> provider_;
+  std::optional<Provider> provider_;  // under mutex_, as the rest
   std::optional<Keys> keys_;
   std::chrono::steady_clock::time_point silent_until_{};
 };

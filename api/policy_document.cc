@@ -27,6 +27,10 @@ constexpr std::array<std::pair<engine::NoDeviceAction, std::string_view>, 3> no_
      {engine::NoDeviceAction::deny, "deny"}}};
 constexpr std::array<std::pair<engine::Prompt, std::string_view>, 2> prompts = {
     {{engine::Prompt::always, "always"}, {engine::Prompt::never, "never"}}};
+constexpr std::array<std::pair<engine::AuditVerifications, std::string_view>, 3> audit_choices = {
+    {{engine::AuditVerifications::all, "all"},
+     {engine::AuditVerifications::refusals, "refusals"},
+     {engine::AuditVerifications::none, "none"}}};
 constexpr std::array<std::pair<engine::Algorithm, std::string_view>, 3> algorithms = {
     {{engine::Algorithm::sha1, "SHA1"}, {engine::Algorithm::sha256, "SHA256"}, {engine::Algorithm::sha512, "SHA512"}}};
 
@@ -97,6 +101,10 @@ tl::expected<engine::Policy, RequestFault> read(std::string_view text, engine::P
     lockout.number("delay_s_max", policy.lockout.delay_s_max);
     lockout.number("hard_failures", policy.lockout.hard_failures);
   }
+  // Who writes policies from before there was this field leaves it out.
+  if (fields.has("audit_verifications")) {
+    reader.choice("audit_verifications", policy.audit_verifications, Choices<engine::AuditVerifications>(audit_choices));
+  }
   if (std::optional<RequestFault> fault = fields.finish()) return tl::unexpected(std::move(*fault));
   if (std::optional<engine::PolicyFault> fault = validate(policy)) {
     return tl::unexpected(RequestFault{.field = fault->field, .detail = fault->reason, .status = 422});
@@ -124,7 +132,8 @@ std::string policy_document(const engine::Policy& policy) {
        {{"failures", policy.lockout.failures},
         {"delay_s_min", policy.lockout.delay_s_min},
         {"delay_s_max", policy.lockout.delay_s_max},
-        {"hard_failures", policy.lockout.hard_failures}}}});
+        {"hard_failures", policy.lockout.hard_failures}}},
+      {"audit_verifications", name_of(policy.audit_verifications, Choices<engine::AuditVerifications>(audit_choices))}});
 }
 
 std::string policy_etag(const engine::Policy& policy) {

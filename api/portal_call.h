@@ -28,6 +28,8 @@ struct PortalCall {
   const PortalOptions& options() const { return plane.options_; }
   const PortalPlane::Metrics& metrics() const { return plane.metrics_; }
 
+  // The socket's other end; unspecified where that is not known any more.
+  boost::asio::ip::address peer() const;
   bool changes() const { return method != Method::get; }
   bool secure() const { return over_tls_; }
   // The id that the browser presents for a session of that kind; empty: none.

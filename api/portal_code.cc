@@ -52,7 +52,7 @@ Response prove_own_device(const PersonCall& person, const std::string&) {
   if (const std::optional<RequestFault> fault = fields.finish()) return problem(*fault);
   if (recovery_code) return prove_by_recovery_code(person, *recovery_code);
   const engine::VerifyRequest request{.user = person.user.text(), .code = *code, .device = std::nullopt};
-  const auto verdict = person.call.verifier().verify(request, person.call.now);
+  const auto verdict = person.call.verifier().verify(request, person.call.origin(person.actor()), person.call.now);
   if (!verdict) return not_verified(verdict.error());
   json::object body{{"result", engine::to_string(verdict->result)}};
   if (verdict->retry_after_s > 0) body["retry_after_s"] = verdict->retry_after_s;

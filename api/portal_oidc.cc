@@ -76,12 +76,20 @@ Response enter_portal(const PortalCall& call, const OidcClient::Person& person) 
 
 Response enter_console(const PortalCall& call, const OidcClient::Person& person) {
   Session session{.kind = SessionKind::console, .entry = Entry::oidc, .owner = person.user, .name = person.user};
+  session.absolute_s = call.options().oidc.console_session_s;
   for (const auto& [group, scopes] : call.options().oidc.console_groups) {
     const bool member = std::find(person.groups.begin(), person.groups.end(), group) != person.groups.end();
     if (member) session.scopes = static_cast<Scopes>(session.scopes | scopes);
   }
   if (session.scopes == 0) return failed(SessionKind::console, "not_in_group");
   return open_console(call, std::move(session), 201);
+}
+
+// A sign-in comes to its end once, well or not.
+Response forget_binding(const PortalCall& call, Response response) {
+  response.headers.emplace_back("Set-Cookie", fmt::format("{}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0{}",
+                                                          binding_cookie(call.secure()), call.secure() ? "; Secure" : ""));
+  return response;
 }
 
 Response come_back(const PortalCall& call) {
@@ -94,7 +102,7 @@ Response come_back(const PortalCall& call) {
   }
   const std::string binding(cookie(call.request.browser.head, binding_cookie(call.secure())).value_or(""));
   const tl::expected<OidcClient::Person, OidcClient::Failure> person = call.oidc()->finish(callback, binding, call.now);
-  if (!person) return failed(person.error().kind, reason(person.error().refusal));
+  if (!person) return forget_binding(call, failed(person.error().kind, reason(person.error().refusal)));
   const bool portal = person->kind == SessionKind::portal;
   const Response opened = portal ? enter_portal(call, *person) : enter_console(call, *person);
   if (opened.status != 201) return opened;
@@ -102,10 +110,7 @@ Response come_back(const PortalCall& call) {
   for (const auto& header : opened.headers) {
     if (header.first == "Set-Cookie") response.headers.push_back(header);
   }
-  response.headers.emplace_back(
-      "Set-Cookie",
-      binding_cookie(call.secure()) + "=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0" + (call.secure() ? "; Secure" : ""));
-  return response;
+  return forget_binding(call, std::move(response));
 }
 
 }  // namespace

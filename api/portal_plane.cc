@@ -2,12 +2,12 @@
 
 #include <exception>
 
-#include <spdlog/spdlog.h>
-
 #include "api/browser.h"
 #include "api/digest.h"
 #include "api/header_text.h"
+#include "api/log.h"
 #include "api/portal_call.h"
+#include "api/portal_routes.h"
 #include "api/problem.h"
 #include "api/routes.h"
 
@@ -72,6 +72,12 @@ tl::expected<Session, Response> PortalCall::session(SessionKind kind) const {
     }
   }
   return *found;
+}
+
+boost::asio::ip::address PortalCall::peer() const {
+  boost::system::error_code unknown;
+  const auto address = boost::asio::ip::make_address(request.browser.peer, unknown);
+  return unknown ? boost::asio::ip::address() : address;
 }
 
 std::optional<Response> PortalCall::refuse_insecure() const {
@@ -140,7 +146,9 @@ Response PortalPlane::route(const Request& request, engine::UnixMillis now) {
   const bool oidc = path.starts_with("/portal/oidc/");
   const bool console = path.starts_with("/console/api/");
   if (!portal && !oidc && !console) {
-    return method == Method::get ? files_.serve(path, request.browser.head) : method_problem("GET, HEAD");
+    Response file = method == Method::get ? files_.serve(path, request.browser.head) : method_problem("GET, HEAD");
+    file.route = portal_template(path, {});
+    return file;
   }
   const tl::expected<Target, RequestFault> target = parse_target(request.target);
   if (!target) return problem(target.error());
@@ -150,9 +158,16 @@ Response PortalPlane::route(const Request& request, engine::UnixMillis now) {
                         .now = now,
                         .method = method,
                         .over_tls_ = over_tls(request, options_.base_url)};
-  if (oidc) return oidc_pages(call);  // the provider sends browsers here: from another site
-  if (std::optional<Response> refusal = refuse_cross_site(request, options_.base_url)) return std::move(*refusal);
-  return portal ? portal_api(call) : console_api(call);
+  Response response;
+  if (oidc) {
+    response = oidc_pages(call);  // the provider sends browsers here: from another site
+  } else if (std::optional<Response> refusal = refuse_cross_site(request, options_.base_url)) {
+    response = std::move(*refusal);
+  } else {
+    response = portal ? portal_api(call) : console_api(call);
+  }
+  response.route = portal_template(path, target->segments);
+  return response;
 }
 
 Response PortalPlane::handle(const Request& request, engine::UnixMillis now) noexcept {
@@ -168,10 +183,10 @@ Response PortalPlane::answer(const Request& request, engine::UnixMillis now) noe
   try {
     return route(request, now);
   } catch (const engine::StoreError& fault) {
-    spdlog::error("store fault in a request of the portal: {}", fault.what());
+    log(Level::error, "store fault in a request of the portal", {{"reason", fault.what()}, {"trace", request.origin.trace}});
     return problem(503, "store_unavailable", "The store cannot be read at the moment. Try again later.");
   } catch (const std::exception& fault) {
-    spdlog::error("a request of the portal failed: {}", fault.what());
+    log(Level::error, "a request of the portal failed", {{"reason", fault.what()}, {"trace", request.origin.trace}});
     return problem(500, "internal_error", "The request failed. The server's log says why.");
   }
 }

@@ -32,6 +32,9 @@ class PortalPlane {
   // Before the first request.
   void expose(Metrics metrics) { metrics_ = std::move(metrics); }
 
+  const Sessions& sessions() const { return sessions_; }
+  const WaitingVerifier& verifier() const { return verifier_; }
+
   // Whose sessions and links end, because they are removed.
   void forget_user(const std::string& user);
 

@@ -100,4 +100,10 @@ Response problem(unsigned status, std::string_view slug, std::string_view detail
   return response;
 }
 
+Response too_many_requests(std::int64_t wait_ms) {
+  Response response = problem(429, "rate_limited", "This API key is used more often than it may be. Try again later.");
+  response.headers.emplace_back("Retry-After", std::to_string((wait_ms + 999) / 1000));
+  return response;
+}
+
 }  // namespace watchword::api

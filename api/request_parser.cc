@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
+#include <utility>
 
 namespace watchword::api {
 namespace {
@@ -286,6 +287,10 @@ ChunkedBody::State ChunkedBody::feed(std::string_view input, std::size_t& taken)
     }
   }
   return State::complete;
+}
+
+std::string ChunkedBody::take_body() {
+  return std::exchange(reader_->body, {});
 }
 
 const std::string& ChunkedBody::body() const {

@@ -60,6 +60,8 @@ class ChunkedBody {
   // Takes what it can from `input`; `taken` says how much. Bytes not taken are to be given again with more behind them.
   State feed(std::string_view input, std::size_t& taken);
   const std::string& body() const;
+  // What has come since the last call; what is taken does not count against body_bytes_max any more.
+  std::string take_body();
 
  private:
   struct Reader;

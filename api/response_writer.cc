@@ -1,5 +1,9 @@
 #include "api/response_writer.h"
 
+#include <iterator>
+
+#include <fmt/format.h>
+
 #include "api/json_text.h"
 #include "api/problem.h"
 
@@ -63,7 +67,27 @@ void write_response(std::string& out, const Response& response, AnswerForm form)
   out += "Content-Type: ";
   out += response.content_type;
   out += "\r\n";
+  if (response.more != nullptr) {
+    // To HTTP/1.0 the connection's end is the body's end.
+    out += form.http10 ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n";
+    return;
+  }
   write_length_and_body(out, response.body, form);
+}
+
+void write_chunk(std::string& out, std::string_view piece, AnswerForm form) {
+  if (piece.empty()) return;
+  if (form.http10) {
+    out += piece;
+    return;
+  }
+  fmt::format_to(std::back_inserter(out), "{:x}\r\n", piece.size());
+  out += piece;
+  out += "\r\n";
+}
+
+void write_last_chunk(std::string& out, AnswerForm form) {
+  if (!form.http10) out += "0\r\n\r\n";
 }
 
 }  // namespace watchword::api

@@ -15,6 +15,10 @@ struct AnswerForm {
   bool head_only = false;  // HEAD
 };
 
+// One piece of a body without known length (RFC 9112 section 7.1), around `piece`; and what ends such a body.
+void write_chunk(std::string& out, std::string_view piece, AnswerForm form);
+void write_last_chunk(std::string& out, AnswerForm form);
+
 // All append. The first: 200, JSON, never cached; no allocation where `out` has room.
 void write_json(std::string& out, std::string_view body, AnswerForm form);
 void write_response(std::string& out, const Response& response, AnswerForm form);

@@ -1,7 +1,9 @@
 #include "api/routes.h"
 
 #include <algorithm>
-#include <boost/algorithm/string/predicate.hpp>
+
+#include "api/api_documents.h"
+#include "api/header_text.h"
 
 namespace watchword::api {
 namespace {
@@ -20,13 +22,37 @@ Route route_of(std::string_view target, std::uint8_t planes) {
   const bool page = path == "/portal" || path == "/console" || path.starts_with("/portal/") ||
                     path.starts_with("/console/") || path.starts_with("/assets/");
   if (page && serves(planes, Plane::portal)) return Route::portal;
+  if (path == "/metrics" && serves(planes, Plane::metrics)) return Route::metrics;
+  if (ApiDocuments::has(path) && (serves(planes, Plane::verify) || serves(planes, Plane::admin))) return Route::documents;
   if (path == "/healthz") return Route::health;
   if (path == "/readyz") return Route::readiness;
   return Route::unknown;
 }
 
+std::string_view template_of(Route route) {
+  switch (route) {
+    case Route::health:
+      return "/healthz";
+    case Route::readiness:
+      return "/readyz";
+    case Route::verify:
+      return "/v1/verify";
+    case Route::batch:
+      return "/v1/verify/batch";
+    case Route::metrics:
+      return "/metrics";
+    case Route::documents:
+      return "/docs";
+    case Route::managed:
+    case Route::portal:
+    case Route::unknown:
+      break;
+  }
+  return {};
+}
+
 bool needs_key(Route route) {
-  return route == Route::verify || route == Route::batch || route == Route::managed;
+  return route == Route::verify || route == Route::batch || route == Route::managed || route == Route::metrics;
 }
 
 bool hashes_slowly(Method method, std::string_view target) {
@@ -45,7 +71,7 @@ bool has_query(std::string_view target) {
 
 std::string_view bearer_key(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
-  if (!boost::algorithm::istarts_with(authorization, scheme)) return {};
+  if (!equal_ignoring_case(authorization.substr(0, scheme.size()), scheme)) return {};
   const std::size_t key = authorization.find_first_not_of(' ', scheme.size());
   return key == std::string_view::npos ? std::string_view() : authorization.substr(key);
 }

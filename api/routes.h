@@ -15,8 +15,10 @@ enum class Route : std::uint8_t {
   readiness,  // fit to be asked; no key
   verify,
   batch,
-  managed,  // everything else under /v1/: AdminPlane
-  portal,   // pages and their APIs: PortalPlane; sessions instead of keys
+  managed,    // everything else under /v1/: AdminPlane
+  documents,  // the OpenAPI document and its pages; no key
+  portal,     // pages and their APIs: PortalPlane; sessions instead of keys
+  metrics,    // what Prometheus scrapes
   unknown,
 };
 
@@ -25,6 +27,8 @@ inline constexpr std::size_t batch_body_bytes_max = 8 * 1024 * 1024;
 
 // By the target's path, for a listener that serves `planes`: what it does not serve is not there.
 Route route_of(std::string_view target, std::uint8_t planes);
+// As metrics name it, where the route says it all; "" for what workers answer: they know their paths.
+std::string_view template_of(Route route);
 bool needs_key(Route route);
 // A managed request that computes slow hashes: for the pool that is there for them.
 bool hashes_slowly(Method method, std::string_view target);

@@ -10,6 +10,7 @@
 
 #include "api/event_loop.h"
 #include "api/listener.h"
+#include "api/server_metrics.h"
 #include "api/services.h"
 
 namespace watchword::api {
@@ -39,7 +40,8 @@ std::string own_address(const ServerOptions& options, const std::vector<std::uni
 }  // namespace
 
 struct Server::Impl {
-  Impl(engine::Engine& engine, AccessKeys& keys, ServerOptions options) : services(engine, keys, std::move(options)) {}
+  Impl(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition)
+      : services(engine, keys, std::move(options), exposition) {}
 
   Services services;
   std::vector<std::unique_ptr<EventLoop>> loops;
@@ -47,8 +49,8 @@ struct Server::Impl {
   bool running = false;
 };
 
-Server::Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options)
-    : impl_(std::make_unique<Impl>(engine, keys, std::move(options))) {}
+Server::Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition)
+    : impl_(std::make_unique<Impl>(engine, keys, std::move(options), exposition)) {}
 
 Server::~Server() {
   stop();
@@ -65,6 +67,7 @@ void Server::start() {
   const PortalOptions& portal = options.portal;
   impl_->services.admin.publish_links_at(portal.base_url.empty() ? own_address(options, impl_->listeners) : portal.base_url,
                                          portal.link_expires_s);
+  if (impl_->services.exposition != nullptr) expose(impl_->services, impl_->loops, impl_->listeners);
   for (const auto& listener : impl_->listeners) listener->accept();
   try {
     impl_->services.workers.start();
@@ -100,6 +103,23 @@ std::vector<std::optional<std::int64_t>> Server::certificates_expire_at_s() cons
     ends.push_back(gate != nullptr ? std::optional(gate->expires_at_s()) : std::nullopt);
   }
   return ends;
+}
+
+void Server::tell_clock(const Clock& clock) {
+  impl_->services.clock_behind_s.store(clock.behind_s, std::memory_order_relaxed);
+  impl_->services.clock_jumped_s.store(clock.jumped_s, std::memory_order_relaxed);
+  impl_->services.clock_jumps_forward.store(clock.jumps_forward, std::memory_order_relaxed);
+  impl_->services.clock_jumps_back.store(clock.jumps_back, std::memory_order_relaxed);
+}
+
+std::vector<std::uint64_t> Server::loop_turns() const {
+  std::vector<std::uint64_t> turns;
+  for (const auto& loop : impl_->loops) turns.push_back(loop->turns());
+  return turns;
+}
+
+std::size_t Server::connections() const {
+  return impl_->services.connections.load(std::memory_order_relaxed);
 }
 
 void Server::stop() {

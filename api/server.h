@@ -14,6 +14,10 @@
 #include "api/tls_gate.h"
 #include "engine/engine.h"
 
+namespace watchword::metrics {
+class Exposition;
+}
+
 namespace watchword::api {
 
 enum class Plane : std::uint8_t { verify = 1, admin = 2, portal = 4, metrics = 8 };
@@ -44,7 +48,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options);
+  // Registers what it counts with `exposition` and answers /metrics from it, as long as it lives. Null: nothing is counted.
+  Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition);
   ~Server();
 
   void start();  // throws std::runtime_error, naming the address, when it cannot listen
@@ -53,6 +58,18 @@ class Server {
   void look_at_certificates(bool at_once);
   // When each listener's certificate ends (seconds since 1970); nullopt: it speaks plain HTTP. Any thread.
   std::vector<std::optional<std::int64_t>> certificates_expire_at_s() const;
+  // For readiness. Any thread.
+  struct Clock {
+    std::int64_t behind_s = 0;        // how much earlier it is than it has been: not ready; 0: fit
+    std::int64_t jumped_s = 0;        // lately, forward or back; 0: it did not
+    std::uint64_t jumps_forward = 0;  // since the start
+    std::uint64_t jumps_back = 0;
+  };
+  void tell_clock(const Clock& clock);
+  // Of each event loop, how often it came round; see EventLoop::turns(). Any thread, between start() and stop().
+  std::vector<std::uint64_t> loop_turns() const;
+  // Open ones. Any thread.
+  std::size_t connections() const;
   // Accepts no more, finishes what is in flight (answers carry Connection: close), waits for commits, joins all threads.
   void stop();
 

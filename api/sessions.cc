@@ -40,6 +40,11 @@ std::string_view to_string(Entry entry) {
   return "link";
 }
 
+std::int64_t Sessions::absolute_ms(const Session& session) const {
+  const std::int64_t all_ms = ms(limits_.absolute);
+  return session.absolute_s > 0 ? std::min(all_ms, session.absolute_s * 1000) : all_ms;
+}
+
 bool Sessions::ended(const Session& session, engine::UnixMillis now) const {
   // A clock that was set back ends sessions too: how long ago they were seen is not known any more.
   return now.value >= session.expires.value || now.value < session.created.value - sweep_interval_ms;
@@ -72,7 +77,7 @@ std::optional<Sessions::Opened> Sessions::open(Session session, engine::UnixMill
   Opened opened{.id = random_token(), .session = std::move(session)};
   opened.session.csrf_token = random_token();
   opened.session.created = opened.session.seen = now;
-  opened.session.expires = {now.value + std::min(ms(limits_.idle), ms(limits_.absolute))};
+  opened.session.expires = {now.value + std::min(ms(limits_.idle), absolute_ms(opened.session))};
   const std::string hash = sha256(opened.id);
   const std::lock_guard lock(mutex_);
   if (now.value - swept_.value >= sweep_interval_ms || table_.size() >= limits_.sessions_max) sweep(now);
@@ -99,7 +104,7 @@ std::optional<Session> Sessions::find(SessionKind kind, std::string_view id, eng
     return std::nullopt;
   }
   session.seen = now;
-  session.expires = {std::min(now.value + ms(limits_.idle), session.created.value + ms(limits_.absolute))};
+  session.expires = {std::min(now.value + ms(limits_.idle), session.created.value + absolute_ms(session))};
   return session;
 }
 

@@ -26,10 +26,11 @@ std::string_view to_string(Entry entry);
 struct Session {
   SessionKind kind = SessionKind::portal;
   Entry entry = Entry::link;
-  std::string owner;         // portal: the user. Console: "key:<id>", or the user who came by the provider
-  std::uint64_t key_id = 0;  // console, entered with an API key
-  Scopes scopes = 0;         // console
-  std::string name;          // console: what is shown
+  std::string owner;            // portal: the user. Console: "key:<id>", or the user who came by the provider
+  std::uint64_t key_id = 0;     // console, entered with an API key
+  Scopes scopes = 0;            // console
+  std::string name;             // console: what is shown
+  std::int64_t absolute_s = 0;  // a shorter limit of its own; 0: that of all
   std::string csrf_token;
   engine::UnixMillis created, seen, expires;
   std::int64_t step_up_until_s = 0;     // a code of an existing device counts until then
@@ -65,6 +66,7 @@ class Sessions {
  private:
   using Table = std::unordered_map<std::string, Session>;  // by SHA-256 of the id
   Table::iterator lookup(SessionKind kind, std::string_view id);
+  std::int64_t absolute_ms(const Session& session) const;
   bool ended(const Session& session, engine::UnixMillis now) const;
   void sweep(engine::UnixMillis now);
   void make_room_for(const Session& session);

@@ -85,6 +85,16 @@ void ask_for_client_certificates(SSL_CTX* context, const TlsOptions& options) {
   SSL_CTX_set_verify_depth(context, 8);
 }
 
+// From then on a client is let in only while its authority's list is here and of today (RFC 5280 section 6.3).
+void look_at_revocations(SSL_CTX* context, const std::filesystem::path& file) {
+  X509_STORE* const store = SSL_CTX_get_cert_store(context);
+  X509_LOOKUP* const lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+  if (lookup == nullptr || X509_load_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1) {
+    fail(file, "holds no certificate revocation list in PEM");
+  }
+  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+}
+
 bool same(std::string_view name, const ASN1_STRING* text) {
   return text != nullptr && std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
                                              static_cast<std::size_t>(ASN1_STRING_length(text))) == name;
@@ -94,11 +104,15 @@ bool same(std::string_view name, const ASN1_STRING* text) {
 bool is_named(X509* certificate, std::string_view name) {
   using Names = std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES_free>>;
   const Names names(static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  bool has_alternatives = false;
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* const one = sk_GENERAL_NAME_value(names.get(), i);
     if (one->type != GEN_DNS && one->type != GEN_URI && one->type != GEN_EMAIL) continue;
+    has_alternatives = true;
     if (same(name, one->d.ia5)) return true;
   }
+  // Authorities vouch for these; a common name beside them is often free text.
+  if (has_alternatives) return false;
   const X509_NAME* const subject = X509_get_subject_name(certificate);
   for (int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1); at >= 0;
        at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) {
@@ -134,7 +148,8 @@ std::shared_ptr<SSL_CTX> TlsGate::current() const {
 
 TlsGate::Stamps TlsGate::look() const {
   Stamps stamps;
-  for (const auto& file : {options_.certificate_file, options_.key_file, options_.client_ca_file}) {
+  for (const auto& file :
+       {options_.certificate_file, options_.key_file, options_.client_ca_file, options_.client_crl_file}) {
     struct stat found {};
     if (file.empty() || stat(file.c_str(), &found) != 0) {
       stamps.push_back({});
@@ -162,6 +177,7 @@ TlsGate::Loaded TlsGate::load() const {
   static constexpr unsigned char session_context[] = "watchword";
   SSL_CTX_set_session_id_context(context.get(), session_context, sizeof session_context - 1);
   if (!options_.client_ca_file.empty()) ask_for_client_certificates(context.get(), options_);
+  if (!options_.client_crl_file.empty()) look_at_revocations(context.get(), options_.client_crl_file);
   const std::int64_t expires = seconds_of(X509_get0_notAfter(SSL_CTX_get0_certificate(context.get())));
   return {.context = std::move(context), .expires_at_s = expires};
 }
@@ -183,6 +199,7 @@ void TlsGate::look_at_files(bool at_once) {
       const std::lock_guard lock(mutex_);
       context_.swap(loaded.context);
     }
+    revision_.fetch_add(1, std::memory_order_release);
     expires_at_s_ = loaded.expires_at_s;
     log(Level::info, "certificate loaded", {{"file", file}, {"expires_in_s", left_s}});
   } catch (const std::exception& fault) {
@@ -200,6 +217,19 @@ std::optional<CertifiedClient> TlsGate::client_of(const SSL* session) const {
                            .until_s = seconds_of(X509_get0_notAfter(certificate.get()))};
   }
   return std::nullopt;
+}
+
+bool TlsGate::still_good(const SSL* session) const {
+  const std::shared_ptr<SSL_CTX> context = current();
+  const std::unique_ptr<X509, Freed<X509_free>> certificate(SSL_get1_peer_certificate(session));
+  const std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX_free>> check(X509_STORE_CTX_new());
+  if (!certificate || !check) return false;
+  X509_STORE* const store = SSL_CTX_get_cert_store(context.get());
+  if (X509_STORE_CTX_init(check.get(), store, certificate.get(), SSL_get_peer_cert_chain(session)) != 1) return false;
+  X509_STORE_CTX_set_default(check.get(), "ssl_client");
+  const bool good = X509_verify_cert(check.get()) == 1;
+  ERR_clear_error();
+  return good;
 }
 
 }  // namespace watchword::api

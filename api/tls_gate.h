@@ -29,14 +29,17 @@ struct TlsOptions {
   std::filesystem::path certificate_file;  // PEM: the server's certificate, then those between it and its authority
   std::filesystem::path key_file;          // PEM, without a passphrase; empty: in certificate_file
   std::filesystem::path client_ca_file;    // PEM: whose client certificates are taken; empty: none is asked for
+  std::filesystem::path client_crl_file;   // PEM: what these authorities have revoked, a list of each; empty: not looked at
   bool client_certificate_required = false;
   bool enabled() const { return !certificate_file.empty(); }
 };
 
 // A verified client certificate of this name may do what a key with these scopes may.
 struct ClientCertificate {
-  std::string name;  // the subject's common name, or an alternative name: DNS name, URI or e-mail address
-  Scopes scopes = 0;
+  // An alternative name: DNS name, URI or e-mail address. The subject's common name counts where the certificate has none of
+  // these (RFC 9525 section 2).
+  std::string name;
+  Scopes scopes = 0;  // 0: known by name alone
 };
 
 // Who a client certificate is, and until when.
@@ -63,6 +66,11 @@ class TlsGate {
 
   // Once the handshake is over: whom its client certificate stands for. nullopt: none was shown, or it is nobody's here.
   std::optional<CertifiedClient> client_of(const SSL* session) const;
+  // Changes when the files were taken anew: a certificate that was good may be revoked now. A session compares, and asks
+  // still_good() once for each change.
+  std::uint64_t revision() const { return revision_.load(std::memory_order_acquire); }
+  // Whether the session's client certificate passes by the authorities and lists that are in force now.
+  bool still_good(const SSL* session) const;
 
  private:
   struct Stamp {
@@ -86,6 +94,7 @@ class TlsGate {
   mutable std::mutex mutex_;
   std::shared_ptr<SSL_CTX> context_;  // under mutex_
   std::atomic<std::int64_t> expires_at_s_{0};
+  std::atomic<std::uint64_t> revision_{0};  // counted up, with release, after context_ changed
   // Of look_at_files()'s one caller.
   Stamps tried_;
   Stamps seen_;

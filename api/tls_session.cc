@@ -37,14 +37,15 @@ void TlsSession::Free::operator()(SSL* session) const {
   SSL_free(session);
 }
 
-TlsSession::TlsSession(const TlsGate& gate, int socket) : gate_(gate), session_(SSL_new(gate.current().get())) {
+// The revision first: settings that change in between are noticed.
+TlsSession::TlsSession(const TlsGate& gate, int socket)
+    : gate_(gate), revision_(gate.revision()), session_(SSL_new(gate.current().get())) {
   if (!session_ || SSL_set_fd(session_.get(), socket) != 1) throw std::bad_alloc();
   SSL_set_accept_state(session_.get());
 }
 
 std::size_t TlsSession::read(std::span<char> into, boost::system::error_code& error) {
   error.clear();
-  read_awaits_write_ = false;
   std::size_t count = 0;
   // A record a call: all that are here are taken, or the socket would not tell about the rest.
   while (count < into.size()) {
@@ -58,10 +59,7 @@ std::size_t TlsSession::read(std::span<char> into, boost::system::error_code& er
     }
     switch (SSL_get_error(session_.get(), done)) {
       case SSL_ERROR_WANT_READ:
-        if (count == 0) error = boost::asio::error::would_block;
-        return count;
       case SSL_ERROR_WANT_WRITE:
-        read_awaits_write_ = count == 0;
         if (count == 0) error = boost::asio::error::would_block;
         return count;
       case SSL_ERROR_ZERO_RETURN:
@@ -79,9 +77,12 @@ std::size_t TlsSession::read(std::span<char> into, boost::system::error_code& er
   return count;
 }
 
-std::size_t TlsSession::write_record(const Record& record, boost::system::error_code& error) {
+std::size_t TlsSession::write(std::span<const std::string_view> parts, boost::system::error_code& error) {
+  Record record;
+  for (const std::string_view part : parts) {
+    if (!record.add(part)) break;
+  }
   error.clear();
-  write_awaits_read_ = false;
   const std::string_view text = record.text();
   if (text.empty()) return 0;
   ERR_clear_error();
@@ -90,9 +91,6 @@ std::size_t TlsSession::write_record(const Record& record, boost::system::error_
   if (done == 1) return bytes;
   switch (SSL_get_error(session_.get(), done)) {
     case SSL_ERROR_WANT_READ:
-      write_awaits_read_ = true;
-      error = boost::asio::error::would_block;
-      break;
     case SSL_ERROR_WANT_WRITE:
       error = boost::asio::error::would_block;
       break;
@@ -120,7 +118,12 @@ void TlsSession::end() {
   if (SSL_shutdown(session_.get()) < 0) ERR_clear_error();
 }
 
-const CertifiedClient* TlsSession::client() const {
+const CertifiedClient* TlsSession::client() {
+  if (!client_) return nullptr;
+  if (const std::uint64_t revision = gate_.revision(); revision != revision_) {
+    revision_ = revision;
+    if (!gate_.still_good(session_.get())) client_.reset();
+  }
   return client_ && engine::wall_now().seconds() < client_->until_s ? &*client_ : nullptr;
 }
 

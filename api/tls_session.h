@@ -25,26 +25,16 @@ class TlsSession {
   // As much as there is, up to the span's size.
   std::size_t read(std::span<char> into, boost::system::error_code& error);
   // The beginning of what stands in the parts; what a call that would block was given must come again, first.
-  template <class Parts>
-  std::size_t write(const Parts& parts, boost::system::error_code& error) {
-    Record record;
-    for (const auto& part : parts) {
-      if (!record.add({static_cast<const char*>(part.data()), part.size()})) break;
-    }
-    return write_record(record, error);
-  }
+  std::size_t write(std::span<const std::string_view> parts, boost::system::error_code& error);
 
   // Bytes are here that the socket will not tell about.
   bool holds_input() const;
   bool established() const { return established_; }
-  // What the call that would block waits for, where it is not its own direction.
-  bool read_awaits_write() const { return read_awaits_write_; }
-  bool write_awaits_read() const { return write_awaits_read_; }
   // Tells the client that nothing more comes. Best effort.
   void end();
 
-  // Whom the client's certificate stands for, as long as it is valid.
-  const CertifiedClient* client() const;
+  // Whom the client's certificate stands for, as long as it is valid: neither ended nor revoked since.
+  const CertifiedClient* client();
 
  private:
   // One TLS record's worth: many small answers go out as one.
@@ -65,17 +55,15 @@ class TlsSession {
     void operator()(SSL* session) const;
   };
 
-  std::size_t write_record(const Record& record, boost::system::error_code& error);
   void note_handshake();
 
   const TlsGate& gate_;
+  std::uint64_t revision_;  // of the gate, when the client's certificate was looked at last
   std::unique_ptr<SSL, Free> session_;
   std::optional<CertifiedClient> client_;
   bool established_ = false;
   bool broken_ = false;
   bool ended_ = false;  // the client sends no more
-  bool read_awaits_write_ = false;
-  bool write_awaits_read_ = false;
 };
 
 }  // namespace watchword::api

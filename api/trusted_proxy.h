@@ -1,35 +1,28 @@
-// A single-sign-on proxy in front of the portal, and when it is believed: by address and by a secret that it adds.
+// A single-sign-on proxy in front of the portal, and when it is believed: by address, and by a secret that it adds, its
+// client certificate, or both.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <boost/asio/ip/address.hpp>
-
 #include "api/message.h"
+#include "api/network.h"
 #include "api/portal_options.h"
 #include "engine/types.h"
 
 namespace watchword::api {
 
-// "10.0.0.0/8", "::1": a network, or one address.
-struct Network {
-  boost::asio::ip::address base;
-  unsigned prefix_bits = 0;
-  static std::optional<Network> parse(std::string_view text);
-  bool contains(const boost::asio::ip::address& address) const;
-};
-
 class TrustedProxy {
  public:
-  // Throws std::runtime_error where an address is none.
+  // Throws std::runtime_error where an address is none, or nothing proves the proxy.
   explicit TrustedProxy(const ProxyEntryOptions& options);
   bool configured() const { return !options_.user_header.empty(); }
   // The person that the proxy names; nullopt where the request is not the proxy's, or names nobody.
   std::optional<engine::UserName> user(const Request& request) const;
 
  private:
+  bool proven(const BrowserSide& browser) const;
   const ProxyEntryOptions options_;
   std::vector<Network> networks_;
 };

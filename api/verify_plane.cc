@@ -5,7 +5,6 @@
 #include <exception>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "api/json_text.h"
 #include "api/log.h"
@@ -71,81 +70,91 @@ void append_verdict(std::string& out, const Question& question) {
   out += '}';
 }
 
-// A wrong code that began a lock: once a lock, since what comes after it is answered with `locked`.
-void tell_of_lock(const Question& question, AuditQueue* audit_queue) {
-  const engine::Verdict& verdict = question.verdict;
-  const bool locks = verdict.result == Result::rejected && (verdict.retry_after_s > 0 || verdict.hard_locked);
-  // A wrong recovery code at a hard lock that stood before holds up the next one.
-  const bool began = locks && !(verdict.hard_locked && verdict.retry_after_s > 0);
-  if (!began || verdict.repeated) return;
-  log(Level::warning, "user locked",
-      {{"user", std::string(question.fields.user.view())},
-       {"retry_after_s", std::int64_t{verdict.retry_after_s}},
-       {"hard_locked", verdict.hard_locked ? "yes" : "no"}});
-  if (audit_queue == nullptr) return;
-  const engine::Origin origin{
-      .actor = "key:" + engine::DeviceId{question.exchange->caller.id}.text(), .address = {}, .trace = {}};
-  audit_queue->locked(origin, question.fields.user.view(), verdict.retry_after_s, verdict.hard_locked, engine::wall_now());
-}
+// Who asks, in memory that lives as long as this.
+class AskerOf {
+ public:
+  explicit AskerOf(const Exchange& exchange) : exchange_(exchange) {
+    std::uint64_t id = exchange.caller.id;
+    for (std::size_t i = actor_.size(); i-- > prefix.size(); id >>= 4) actor_[i] = "0123456789abcdef"[id & 15];
+    prefix.copy(actor_.data(), prefix.size());
+  }
+  operator Asker() const {  // NOLINT(google-explicit-constructor): a view of it
+    return {.actor = {actor_.data(), actor_.size()}, .address = exchange_.address.view(), .trace = exchange_.trace.view()};
+  }
+  engine::Origin origin() const {
+    const Asker asker = *this;
+    return {.actor = std::string(asker.actor), .address = std::string(asker.address), .trace = std::string(asker.trace)};
+  }
+
+ private:
+  static constexpr std::string_view prefix = "key:";
+  const Exchange& exchange_;
+  std::array<char, prefix.size() + 16> actor_;
+};
 
 std::string length_detail(const engine::Verdict& verdict) {
   return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
 }
 
-// Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
-// items' codes are used up already, so one item's trouble must not hide what became of them.
-void append_item(std::string& out, const Question& question, AuditQueue* audit_queue) {
-  const std::string_view user = question.fields.user.view();
-  switch (question.standing) {
-    case Standing::answered:
-      tell_of_lock(question, audit_queue);
-      return append_verdict(out, question);
-    case Standing::wrong_length:
-      out += R"({"result":"invalid","user":)";
-      append_json_string(out, user);
-      out += R"(,"detail":)";
-      append_json_string(out, length_detail(question.verdict));
-      break;
-    default:
-      out += R"({"result":"unavailable","user":)";
-      append_json_string(out, user);
-      out += R"(,"retry_after_s":1)";
-      break;
-  }
-  out += '}';
-}
-
 }  // namespace
 
-VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
+VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body) {
   Question& question = exchange.question;
   question.exchange = &exchange;
   question.loads = 0;
   if (const std::optional<RequestFault> fault = parse_verify(body, question.fields)) {
-    write_response(exchange.out, problem(*fault), exchange.form);
+    write_answer(exchange, problem(*fault));
     return Progress::ready;
   }
-  ask(question, now);
-  return settle(exchange);
+  exchange.verified = true;
+  if (metrics_ != nullptr) {
+    metrics_->end(LoopMetrics::Stage::parse);
+    question.asked = metrics_->lap();
+  }
+  asked_.push_back(&exchange);
+  return Progress::waits;
+}
+
+void VerifyPlane::judge_asked(engine::UnixMillis now) {
+  asked_.swap(judged_);
+  items_.clear();
+  for (Exchange* const exchange : judged_) {
+    Question& question = exchange->question;
+    if (recovers(question)) continue;
+    items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
+  }
+  // In parts, so that what does not fit any more leaves the others be: as it is made, an item says overloaded.
+  constexpr std::size_t part_max = 256;
+  for (std::size_t at = 0; at < items_.size(); at += part_max) {
+    const std::span<engine::BatchItem> part(items_.data() + at, std::min(part_max, items_.size() - at));
+    if (notes_.has_room(part.size())) engine_.verifier.verify_batch(part, now, producer_);
+  }
+  if (metrics_ != nullptr) metrics_->turn();
+  for (const engine::BatchItem& item : items_) {
+    Question& question = static_cast<Question&>(*item.ticket);
+    take(question, item.next, now);
+    judged(question);
+  }
 }
 
 VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
   auto batch = std::make_unique<Batch>();
   if (const std::optional<RequestFault> fault = parse_batch(body, *batch)) {
-    write_response(exchange.out, problem(*fault), exchange.form);
+    write_answer(exchange, problem(*fault));
     return Progress::ready;
   }
   exchange.batch = std::move(batch);
+  if (metrics_ != nullptr) metrics_->batch(exchange.batch->questions.size());
   items_.clear();
   for (Question& question : exchange.batch->questions) {
     question.exchange = &exchange;
     if (recovers(question)) continue;
     items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
   }
-  engine_.verifier.verify_batch(items_, now, producer_);
-  auto item = items_.begin();
+  if (notes_.has_room(items_.size())) engine_.verifier.verify_batch(items_, now, producer_);
+  auto item = items_.begin();  // as it is made, an item says overloaded
   for (Question& question : exchange.batch->questions) {
-    if (question.standing != Standing::recovering) take(question, (item++)->next);
+    if (question.standing != Standing::recovering) take(question, (item++)->next, now);
   }
   return settle(exchange);
 }
@@ -171,10 +180,26 @@ bool VerifyPlane::recovers(Question& question) {
 
 void VerifyPlane::ask(Question& question, engine::UnixMillis now) {
   if (recovers(question)) return;
-  take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict));
+  if (!notes_.has_room(1)) return take(question, engine::Next::overloaded, now);
+  take(question, engine_.verifier.verify(request_of(question), now, producer_, question, question.verdict), now);
+  if (metrics_ != nullptr) {
+    question.asked = metrics_->lap();
+    metrics_->turn();
+  }
+  judged(question);
 }
 
-void VerifyPlane::take(Question& question, engine::Next next) {
+// A question that came alone was judged just now, with the lap clock turned.
+void VerifyPlane::judged(Question& question) {
+  if (metrics_ == nullptr || !question.exchange->verified) return;
+  metrics_->observe(LoopMetrics::Stage::engine, question.asked, metrics_->lap());
+  question.asked = metrics_->lap();
+}
+
+void VerifyPlane::take(Question& question, engine::Next next, engine::UnixMillis now) {
+  if (next == engine::Next::answer || next == engine::Next::await_commit) {
+    notes_.decided(AskerOf(*question.exchange), question.fields.user.view(), question.verdict, now);
+  }
   switch (next) {
     case Next::answer:
       question.standing = Standing::answered;
@@ -228,8 +253,8 @@ VerifyPlane::Progress VerifyPlane::loaded(Exchange& exchange, const std::vector<
         ask(question, now);
         break;
       case Loaded::nobody:
-        question.verdict.result = Result::no_device;
-        question.standing = Standing::answered;
+        question.verdict = engine::Verdict{};
+        take(question, notes_.has_room(1) ? engine::Next::answer : engine::Next::overloaded, now);
         break;
       case Loaded::store_fault:
         question.standing = Standing::unavailable;
@@ -259,7 +284,8 @@ std::vector<Question*> VerifyPlane::recoveries(Exchange& exchange) const {
 
 VerifyPlane::RecoveryCheck VerifyPlane::check_of(Question& question) const {
   return {.question = &question,
-          .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, question.fields)};
+          .receipt = receipt_of(engine_.store.hash_key(), question.exchange->caller.id, question.fields),
+          .origin = AskerOf(*question.exchange).origin()};
 }
 
 VerifyPlane::Progress VerifyPlane::recovered(const RecoveryCheck& check) {
@@ -272,6 +298,7 @@ VerifyPlane::Progress VerifyPlane::recovered(const RecoveryCheck& check) {
     question.verdict.hard_locked = check.use->hard_locked;
     question.verdict.retry_after_s = check.use->retry_after_s;
     question.recovery_codes_left = check.use->left;
+    notes_.decided_recovery(AskerOf(*question.exchange), question.fields.user.view(), question.verdict, engine::wall_now());
   }
   --question.exchange->recovering;
   return settle(*question.exchange);
@@ -284,6 +311,9 @@ VerifyPlane::Progress VerifyPlane::recovery_refused(Question& question) {
 }
 
 VerifyPlane::Progress VerifyPlane::committed(Question& question) {
+  if (metrics_ != nullptr && question.exchange->verified) {
+    metrics_->observe(LoopMetrics::Stage::commit_wait, question.asked, metrics_->lap());
+  }
   question.standing = question.outcome == engine::Outcome::failed ? Standing::unavailable : Standing::answered;
   // Another node accepted the code first. A refusal stays what it is: to call it replayed would say that the code was right.
   if (question.outcome == engine::Outcome::conflict && question.verdict.result == Result::accepted) {
@@ -295,8 +325,9 @@ VerifyPlane::Progress VerifyPlane::committed(Question& question) {
 }
 
 void VerifyPlane::publish() noexcept {
+  if (!producer_.has_unpublished()) return;
   producer_.publish();
-  engine_.committer.kick();
+  engine_.committer.kick(producer_.take_urgent());
 }
 
 void VerifyPlane::render(Exchange& exchange) {
@@ -308,21 +339,57 @@ void VerifyPlane::render(Exchange& exchange) {
   }
 }
 
-void VerifyPlane::render_one(Exchange& exchange) {
-  const Question& question = exchange.question;
+// Once a lock, since what comes after it is answered with `locked`.
+void VerifyPlane::tell_of_lock(const Question& question) {
+  const engine::Verdict& verdict = question.verdict;
+  if (!began_lock(verdict)) return;
+  if (metrics_ != nullptr) metrics_->lock_began(verdict.hard_locked);
+  log(Level::warning, "user locked",
+      {{"user", std::string(question.fields.user.view())},
+       {"retry_after_s", std::int64_t{verdict.retry_after_s}},
+       {"hard_locked", verdict.hard_locked ? "yes" : "no"},
+       {"trace", std::string(question.exchange->trace.view())}});
+}
+
+// Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
+// items' codes are used up already, so one item's trouble must not hide what became of them.
+void VerifyPlane::append_item(std::string& out, const Question& question) {
+  const std::string_view user = question.fields.user.view();
+  if (metrics_ != nullptr) metrics_->answered(question);
   switch (question.standing) {
     case Standing::answered:
-      tell_of_lock(question, audit_queue_);
+      tell_of_lock(question);
+      return append_verdict(out, question);
+    case Standing::wrong_length:
+      out += R"({"result":"invalid","user":)";
+      append_json_string(out, user);
+      out += R"(,"detail":)";
+      append_json_string(out, length_detail(question.verdict));
+      break;
+    default:
+      out += R"({"result":"unavailable","user":)";
+      append_json_string(out, user);
+      out += R"(,"retry_after_s":1)";
+      break;
+  }
+  out += '}';
+}
+
+void VerifyPlane::render_one(Exchange& exchange) {
+  const Question& question = exchange.question;
+  if (metrics_ != nullptr) metrics_->answered(question);
+  switch (question.standing) {
+    case Standing::answered:
+      tell_of_lock(question);
       body_.clear();
       append_verdict(body_, question);
       return write_json(exchange.out, body_, exchange.form);
     case Standing::wrong_length:
-      return write_response(exchange.out, problem(422, "code_length", length_detail(question.verdict), "code"),
-                            exchange.form);
+      return write_answer(exchange, problem(422, "code_length", length_detail(question.verdict), "code"));
     case Standing::overloaded:
-      return write_response(exchange.out, problem(503, "overloaded", overloaded_detail), exchange.form);
+      return write_answer(exchange, problem(503, "overloaded", overloaded_detail));
     default:
-      return write_response(exchange.out, problem(503, "store_unavailable", unavailable_detail), exchange.form);
+      return write_answer(exchange, problem(503, "store_unavailable", unavailable_detail));
   }
 }
 
@@ -332,7 +399,7 @@ void VerifyPlane::render_batch(Exchange& exchange) {
   for (const Question& question : exchange.batch->questions) {
     if (!first) body += ',';
     first = false;
-    append_item(body, question, audit_queue_);
+    append_item(body, question);
   }
   body += "]}";
   write_json(exchange.out, body, exchange.form);
@@ -344,7 +411,7 @@ void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& lo
       const bool resident = registrar.load(load.question->fields.user.view());
       load.result = resident ? VerifyPlane::Loaded::resident : VerifyPlane::Loaded::nobody;
     } catch (const std::exception& fault) {
-      spdlog::error("a user could not be loaded: {}", fault.what());
+      log(Level::error, "a user could not be loaded", {{"reason", fault.what()}, {"trace", std::string(load.question->exchange->trace.view())}});
       load.result = VerifyPlane::Loaded::store_fault;
     }
   }
@@ -355,13 +422,13 @@ void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& ch
     const VerifyFields& fields = check.question->fields;
     const std::optional<engine::UserName> user = engine::UserName::parse(fields.user.view());
     if (!user || !fields.recovery_code) return;
-    const engine::Origin origin{
-        .actor = "key:" + engine::DeviceId{check.question->exchange->caller.id}.text(), .address = {}, .trace = {}};
-    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, origin, now);
+    check.use = registrar.use_recovery_code(*user, *fields.recovery_code, check.receipt, check.origin, now);
     if (!check.use || check.use->result != Result::accepted || check.use->repeated) return;
-    log(Level::info, "recovery code used", {{"user", user->text()}, {"left", std::int64_t{check.use->left}}});
+    log(Level::info, "recovery code used",
+        {{"user", user->text()}, {"left", std::int64_t{check.use->left}}, {"trace", check.origin.trace}});
   } catch (const std::exception& fault) {
-    spdlog::error("a recovery code could not be checked: {}", fault.what());
+    log(Level::error, "a recovery code could not be checked",
+        {{"reason", fault.what()}, {"trace", check.origin.trace}});
   }
 }
 

@@ -5,17 +5,18 @@
 #include <string_view>
 #include <vector>
 
-#include "api/audit_queue.h"
 #include "api/exchange.h"
+#include "api/loop_metrics.h"
+#include "api/verification_notes.h"
 #include "engine/engine.h"
 
 namespace watchword::api {
 
 class VerifyPlane {
  public:
-  // `audit_queue` hears of locks that begin; none: nobody does.
-  VerifyPlane(engine::Engine& engine, engine::Producer& producer, AuditQueue* audit_queue = nullptr)
-      : engine_(engine), producer_(producer), audit_queue_(audit_queue) {}
+  // `metrics`: the loop's; none: nothing is counted.
+  VerifyPlane(engine::Engine& engine, engine::Producer& producer, LoopMetrics* metrics)
+      : engine_(engine), producer_(producer), metrics_(metrics), notes_(producer, engine.policy) {}
 
   enum class Progress : std::uint8_t {
     ready,  // the answer is in exchange.out
@@ -28,7 +29,17 @@ class VerifyPlane {
     Loaded result = Loaded::store_fault;
   };
 
-  Progress verify(Exchange& exchange, std::string_view body, engine::UnixMillis now);
+  // Reads the body; the question is judged with the others of its round, by judge(). ready: the body is at fault.
+  Progress verify(Exchange& exchange, std::string_view body);
+  // The questions that verify() took, all together, so that memory is fetched ahead for each. `settled(exchange, progress)`
+  // hears of each one.
+  template <class Settled>
+  void judge(engine::UnixMillis now, Settled settled) {
+    judge_asked(now);
+    for (Exchange* const exchange : judged_) settled(*exchange, settle(*exchange));
+    judged_.clear();
+  }
+  bool holds_questions() const { return !asked_.empty(); }
   Progress verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now);
   // The questions whose users a worker shall load. Theirs until loaded() has the results back.
   std::vector<Load> wanted(Exchange& exchange) const;
@@ -41,12 +52,15 @@ class VerifyPlane {
   struct RecoveryCheck {
     Question* question;
     std::uint64_t receipt = 0;
+    engine::Origin origin = {};
     engine::Answer<engine::RecoveryUse> use = tl::unexpected(engine::Refusal::store_unavailable);
   };
   RecoveryCheck check_of(Question& question) const;
   Progress recovered(const RecoveryCheck& check);
   // The pool does not take the check: nothing is charged.
   Progress recovery_refused(Question& question);
+  // Verifications that the audit trail had to leave out. Any thread.
+  std::uint64_t left_out_of_audit() const noexcept { return notes_.left_out(); }
   // The ticket of `question` is back.
   Progress committed(Question& question);
 
@@ -54,10 +68,14 @@ class VerifyPlane {
   void publish() noexcept;
 
  private:
+  void judge_asked(engine::UnixMillis now);
+  void judged(Question& question);
   bool recovers(Question& question);
+  void tell_of_lock(const Question& question);
+  void append_item(std::string& out, const Question& question);
   void ask(Question& question, engine::UnixMillis now);
   engine::VerifyRequest request_of(const Question& question) const;
-  static void take(Question& question, engine::Next next);
+  void take(Question& question, engine::Next next, engine::UnixMillis now);
   Progress settle(Exchange& exchange);
   void render(Exchange& exchange);
   void render_one(Exchange& exchange);
@@ -65,10 +83,13 @@ class VerifyPlane {
 
   engine::Engine& engine_;
   engine::Producer& producer_;
-  AuditQueue* const audit_queue_;
+  LoopMetrics* const metrics_;
+  VerificationNotes notes_;
   // Scratch.
   std::string body_;
   std::vector<engine::BatchItem> items_;
+  std::vector<Exchange*> asked_;  // whose questions are to be judged
+  std::vector<Exchange*> judged_;
 };
 
 // On a worker thread. Brings each load's user into memory.

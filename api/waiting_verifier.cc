@@ -13,7 +13,24 @@ WaitingVerifier::~WaitingVerifier() {
 }
 
 tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::verify(const engine::VerifyRequest& request,
+                                                                                const engine::Origin& origin,
                                                                                 engine::UnixMillis now) {
+  tl::expected<engine::Verdict, Refused> answer = ask(request, origin, now);
+  Asked what = Asked::unavailable;
+  if (answer) {
+    what = asked(answer->result);
+  } else if (answer.error().refusal == Refusal::wrong_length) {
+    what = Asked::invalid;
+  } else if (answer.error().refusal == Refusal::overloaded) {
+    what = Asked::overloaded;
+  }
+  answered_[static_cast<std::size_t>(what)].add();
+  return answer;
+}
+
+tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::ask(const engine::VerifyRequest& request,
+                                                                             const engine::Origin& origin,
+                                                                             engine::UnixMillis now) {
   using engine::Next;
   engine::Verdict verdict;
   Awaited ticket;
@@ -21,7 +38,12 @@ tl::expected<engine::Verdict, WaitingVerifier::Refused> WaitingVerifier::verify(
   for (unsigned loads = 0; loads <= loads_max; ++loads) {
     {
       const std::lock_guard lock(asking_);
+      if (!notes_.has_room(1)) return tl::unexpected(Refused{Refusal::overloaded});
       next = engine_.verifier.verify(request, now, producer_, ticket, verdict);
+      if (next == Next::answer || next == Next::await_commit) {
+        notes_.decided({.actor = origin.actor, .address = origin.address, .trace = origin.trace}, request.user, verdict,
+                       now);
+      }
       producer_.publish();
     }
     if (next != Next::load_user) break;

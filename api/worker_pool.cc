@@ -21,11 +21,19 @@ void WorkerPool::start() {
 bool WorkerPool::submit(std::unique_ptr<Job>& job) {
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || queue_.size() >= queue_max_) return false;
+    if (stopping_ || queue_.size() >= queue_max_) {
+      refused_.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
     queue_.push_back(std::move(job));
   }
   wake_.notify_one();
   return true;
+}
+
+std::size_t WorkerPool::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
 }
 
 void WorkerPool::stop() {

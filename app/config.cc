@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <limits>
@@ -20,6 +21,17 @@ Keys data_keys(const Reader& in, Config& config) {
   return {
       {"dir", [&](const auto& node) { store.data_dir = in.text("data.dir", node); }},
       {"master_key_file", [&](const auto& node) { store.master_key_file = in.text("data.master_key_file", node); }},
+      {"master_key_command",
+       [&](const auto& node) {
+         store.master_key_command = in.texts("data.master_key_command", node);
+         if (!store.master_key_command.empty() && store.master_key_command.front().empty()) {
+           in.fail(node, "data.master_key_command begins with the name of a program");
+         }
+       }},
+      {"reseal_rows_per_s_max",
+       [&](const auto& node) {
+         store.reseal_rows_per_s_max = in.number<std::uint32_t>("data.reseal_rows_per_s_max", node, 0, 10'000'000);
+       }},
       {"free_bytes_min",
        [&](const auto& node) { store.free_bytes_min = in.number<std::uint64_t>("data.free_bytes_min", node, 0, tib); }},
       {"memtable_bytes_max",
@@ -43,6 +55,13 @@ Keys data_keys(const Reader& in, Config& config) {
          store.fold_interval_ms = in.number<std::uint32_t>("data.fold_interval_ms", node, 100, 600'000);
        }},
   };
+}
+
+void read_data(const Reader& in, const toml::node& node, Config& config) {
+  in.table("data", node, data_keys(in, config));
+  if (!config.store.master_key_command.empty() && !config.store.master_key_file.empty()) {
+    in.fail(node, "data.master_key_file and data.master_key_command exclude each other");
+  }
 }
 
 Keys backup_keys(const Reader& in, Config& config) {
@@ -115,6 +134,8 @@ void read_listeners(const Reader& in, const toml::node& node, Config& config) {
          {"key_file", [&](const auto& value) { listener.tls.key_file = in.text("listener.key_file", value); }},
          {"client_ca_file",
           [&](const auto& value) { listener.tls.client_ca_file = in.text("listener.client_ca_file", value); }},
+         {"client_crl_file",
+          [&](const auto& value) { listener.tls.client_crl_file = in.text("listener.client_crl_file", value); }},
          {"client_certificate", [&](const auto& value) {
             listener.tls.client_certificate_required =
                 in.choice<bool>("listener.client_certificate", value, {{"optional", false}, {"required", true}});
@@ -125,6 +146,9 @@ void read_listeners(const Reader& in, const toml::node& node, Config& config) {
     }
     if (tls.client_certificate_required && tls.client_ca_file.empty()) {
       in.fail(one, "listener.client_certificate = \"required\" needs a client_ca_file");
+    }
+    if (!tls.client_crl_file.empty() && tls.client_ca_file.empty()) {
+      in.fail(one, "listener.client_crl_file needs a client_ca_file");
     }
     config.server.listeners.push_back(listener);
   }
@@ -199,6 +223,14 @@ Keys policy_keys(const Reader& in, engine::Policy& policy) {
              in.choice<Algorithm>("policy.algorithm", node,
                                   {{"SHA1", Algorithm::sha1}, {"SHA256", Algorithm::sha256}, {"SHA512", Algorithm::sha512}});
        }},
+      {"audit_verifications",
+       [&](const auto& node) {
+         using engine::AuditVerifications;
+         policy.audit_verifications = in.choice<AuditVerifications>("policy.audit_verifications", node,
+                                                                    {{"all", AuditVerifications::all},
+                                                                     {"refusals", AuditVerifications::refusals},
+                                                                     {"none", AuditVerifications::none}});
+       }},
       {"issuer", [&](const auto& node) { policy.issuer = in.text("policy.issuer", node); }},
       {"digits", count("digits", policy.defaults.digits)},
       {"period", count("period", policy.defaults.period_s)},
@@ -218,12 +250,6 @@ void read_policy(const Reader& in, const toml::node& node, Config& config) {
   }
 }
 
-Keys audit_keys(const Reader& in, Config& config) {
-  return {{"retention_days", [&](const auto& node) {
-             config.store.audit_retention_days = in.number<std::uint32_t>("audit.retention_days", node, 0, 36500);
-           }}};
-}
-
 void read_log(const Reader& in, const toml::node& node, Config& config) {
   in.table("log", node, {{"level", [&](const auto& value) {
                             config.log.level = in.choice<std::string>(
@@ -232,10 +258,22 @@ void read_log(const Reader& in, const toml::node& node, Config& config) {
                           }}});
 }
 
+void read_metrics(const Reader& in, const toml::node& node, Config& config) {
+  in.table("metrics", node,
+           {{"enabled", [&](const auto& value) { config.metrics.enabled = in.flag("metrics.enabled", value); }}});
+}
+
 void read_engine(const Reader& in, const toml::node& node, Config& config) {
   in.table("engine", node,
-           {{"hmac", [&](const auto& value) {
+           {{"hmac",
+             [&](const auto& value) {
                config.hmac = in.choice<Hmac>("engine.hmac", value, {{"auto", Hmac::automatic}, {"openssl", Hmac::openssl}});
+             }},
+            {"resident_bytes_max", [&](const auto& value) {
+               config.resident_bytes_max = in.number<std::size_t>("engine.resident_bytes_max", value, 0, 16 * tib);
+               if (config.resident_bytes_max != 0 && config.resident_bytes_max < std::size_t{16 * mib}) {
+                 in.fail(value, "engine.resident_bytes_max must be 0 or at least 16777216 (16 MiB)");
+               }
              }}});
 }
 
@@ -261,18 +299,29 @@ Config parse_config(std::string_view text, const std::string& name) {
   try {
     const toml::table document = toml::parse(text, name);
     in.table("", document,
-             {{"data", [&](const auto& node) { in.table("data", node, data_keys(in, config)); }},
+             {{"data", [&](const auto& node) { read_data(in, node, config); }},
               {"listener", [&](const auto& node) { read_listeners(in, node, config); }},
               {"backup", [&](const auto& node) { in.table("backup", node, backup_keys(in, config)); }},
               {"client_certificate", [&](const auto& node) { read_client_certificates(in, node, config); }},
               {"engine", [&](const auto& node) { read_engine(in, node, config); }},
               {"server", [&](const auto& node) { in.table("server", node, server_keys(in, config)); }},
               {"portal", [&](const auto& node) { read_portal(in, node, config); }},
+              {"metrics", [&](const auto& node) { read_metrics(in, node, config); }},
               {"log", [&](const auto& node) { read_log(in, node, config); }},
               {"audit", [&](const auto& node) { in.table("audit", node, audit_keys(in, config)); }},
+              {"webhooks", [&](const auto& node) { read_webhooks(in, node, config); }},
               {"policy", [&](const auto& node) { read_policy(in, node, config); }}});
   } catch (const toml::parse_error& fault) {
     throw ConfigError(name + ":" + std::to_string(fault.source().begin.line) + ": " + std::string(fault.description()));
+  }
+  const bool certified =
+      std::any_of(config.server.listeners.begin(), config.server.listeners.end(), [](const api::ListenerOptions& listener) {
+        return (listener.planes & static_cast<std::uint8_t>(api::Plane::portal)) != 0 &&
+               !listener.tls.client_ca_file.empty();
+      });
+  if (!config.server.portal.proxy.client_certificate.empty() && !certified) {
+    throw ConfigError(name +
+                      ": portal.proxy.client_certificate needs a listener with the plane \"portal\" and a client_ca_file");
   }
   return config;
 }

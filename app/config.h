@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/server.h"
+#include "api/trail_outlets.h"
 #include "engine/otp.h"
 #include "engine/policy.h"
 #include "storage/open.h"
@@ -22,6 +23,10 @@ struct LogOptions {
   std::string level = "info";  // debug, info, warning, error
 };
 
+struct MetricsOptions {
+  bool enabled = true;
+};
+
 // Who computes the codes. `openssl` forces libcrypto on a machine whose processor could do better.
 enum class Hmac : std::uint8_t { automatic, openssl };
 const engine::HmacKernel& kernel_of(Hmac hmac);
@@ -29,8 +34,11 @@ const engine::HmacKernel& kernel_of(Hmac hmac);
 struct Config {
   storage::RocksStoreOptions store;
   api::ServerOptions server;
+  api::TrailOutletOptions outlets;
   LogOptions log;
+  MetricsOptions metrics;
   Hmac hmac = Hmac::automatic;
+  std::size_t resident_bytes_max = 0;  // of the users in memory; 0: half of what the process may use
   engine::Policy policy;  // until one is set over REST
 };
 

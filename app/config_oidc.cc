@@ -1,4 +1,5 @@
 // The configuration file's table [portal.oidc].
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -39,6 +40,10 @@ void read_oidc(const Reader& in, const toml::node& node, api::OidcOptions& oidc)
             {"groups_claim", text("groups_claim", oidc.groups_claim)},
             {"scopes", [&](const auto& value) { oidc.scopes = in.texts("portal.oidc.scopes", value); }},
             {"console_groups", [&](const auto& value) { read_console_groups(in, value, oidc); }},
+            {"console_session_s",
+             [&](const auto& value) {
+               oidc.console_session_s = in.number<std::int64_t>("portal.oidc.console_session_s", value, 60, 86'400);
+             }},
             {"ca_file", text("ca_file", oidc.ca_file)},
             {"timeout_s",
              [&](const auto& value) {
@@ -47,6 +52,9 @@ void read_oidc(const Reader& in, const toml::node& node, api::OidcOptions& oidc)
             {"clock_skew_s", [&](const auto& value) {
                oidc.clock_skew_s = in.number<std::int64_t>("portal.oidc.clock_skew_s", value, 0, 600);
              }}});
+  if (std::find(oidc.scopes.begin(), oidc.scopes.end(), "openid") == oidc.scopes.end()) {
+    in.fail(node, "portal.oidc.scopes needs \"openid\": without it there is no ID token");
+  }
   if (!oidc.issuer.starts_with("https://") || oidc.client_id.empty()) {
     in.fail(node, "portal.oidc needs client_id and an issuer that begins with https://");
   }

@@ -15,6 +15,7 @@ void read_proxy(const Reader& in, const toml::node& node, api::ProxyEntryOptions
   in.table("portal.proxy", node,
            {{"user_header", text("user_header", proxy.user_header)},
             {"secret_header", text("secret_header", proxy.secret_header)},
+            {"client_certificate", text("client_certificate", proxy.client_certificate)},
             {"shared_secret_file",
              [&](const auto& value) {
                proxy.shared_secret = in.secret_file("portal.proxy.shared_secret_file", value);
@@ -29,8 +30,10 @@ void read_proxy(const Reader& in, const toml::node& node, api::ProxyEntryOptions
                    in.fail(value, "\"" + address + "\" is no address and no network such as 10.0.0.0/8");
                }
              }}});
-  const bool whole = !proxy.user_header.empty() && !proxy.addresses.empty() && !proxy.shared_secret.empty();
-  if (!whole) in.fail(node, "portal.proxy needs user_header, addresses and shared_secret_file");
+  const bool proof = !proxy.shared_secret.empty() || !proxy.client_certificate.empty();
+  if (proxy.user_header.empty() || proxy.addresses.empty() || !proof) {
+    in.fail(node, "portal.proxy needs user_header, addresses, and shared_secret_file or client_certificate");
+  }
 }
 
 Keys portal_keys(const Reader& in, Config& config) {

@@ -48,6 +48,12 @@ class Reader {
     return *value;
   }
 
+  bool flag(const std::string& key, const toml::node& node) const {
+    const auto value = node.value_exact<bool>();
+    if (!value) fail(node, key + " must be true or false");
+    return *value;
+  }
+
   std::vector<std::string> texts(const std::string& key, const toml::node& node) const {
     const toml::array* const list = node.as_array();
     if (list == nullptr) fail(node, key + " must be a list of texts in quotes");
@@ -107,5 +113,8 @@ class Reader {
 void read_portal(const Reader& in, const toml::node& node, Config& config);
 // config_oidc.cc: the table [portal.oidc].
 void read_oidc(const Reader& in, const toml::node& node, api::OidcOptions& oidc);
+// config_outlets.cc: the table [audit] and the tables [[webhooks]].
+Keys audit_keys(const Reader& in, Config& config);
+void read_webhooks(const Reader& in, const toml::node& node, Config& config);
 
 }  // namespace watchword::app

@@ -1,15 +1,16 @@
-#include <unistd.h>
-
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 
+#include <boost/json.hpp>
+
 #include "api/policy_document.h"
 #include "app/bulk_rows.h"
+#include "app/command_audit.h"
 #include "app/commands.h"
 #include "app/csv.h"
+#include "app/progress.h"
 #include "engine/bulk_registration.h"
 #include "engine/rcu.h"
 #include "storage/open.h"
@@ -17,43 +18,11 @@
 namespace watchword::app {
 namespace {
 
-// A line on the terminal that is written over; nothing where stderr is a file.
-class Progress {
- public:
-  explicit Progress(std::uint64_t bytes_total) : shown_(isatty(STDERR_FILENO) != 0), bytes_total_(bytes_total) {}
-  ~Progress() { clear(); }
-
-  void show(std::uint64_t rows, std::uint64_t bytes) {
-    const auto now = std::chrono::steady_clock::now();
-    if (!shown_ || now < next_) return;
-    next_ = now + std::chrono::milliseconds(100);
-    if (bytes_total_ == 0) {
-      std::fprintf(stderr, "\r%llu rows", static_cast<unsigned long long>(rows));
-    } else {
-      const auto percent = static_cast<unsigned>(std::min<std::uint64_t>(100, bytes * 100 / bytes_total_));
-      const std::string bar(percent / 5, '#');
-      std::fprintf(stderr, "\r[%-20s] %3u %%  %llu rows", bar.c_str(), percent, static_cast<unsigned long long>(rows));
-    }
-    drawn_ = true;
-  }
-  // Makes room for a line of words.
-  void clear() {
-    if (drawn_) std::fprintf(stderr, "\r\x1b[K");
-    drawn_ = false;
-  }
-
- private:
-  bool shown_;
-  bool drawn_ = false;
-  std::uint64_t bytes_total_;
-  std::chrono::steady_clock::time_point next_{};
-};
-
 class Import {
  public:
   Import(engine::Store& store, const engine::BulkRegistration::Options& options, engine::UnixMillis now,
          std::uint64_t bytes_total)
-      : options_(options), bulk_(store, options, now), progress_(bytes_total) {}
+      : store_(store), options_(options), bulk_(store, options, now), progress_(bytes_total) {}
 
   // True: every row is in.
   bool run(std::istream& in) {
@@ -69,6 +38,10 @@ class Import {
     }
     if (in.bad()) throw std::runtime_error("the file cannot be read to its end; run the import again");
     bulk_.finish();
+    tell_in_trail(
+        store_, "import",
+        boost::json::serialize(boost::json::object{
+            {"rows", rows_}, {"devices", bulk_.devices()}, {"new_users", bulk_.new_users()}, {"refused", refused_}}));
     progress_.clear();
     tell();
     return refused_ == 0;
@@ -107,6 +80,7 @@ class Import {
 
   static constexpr std::size_t recommended_secret_bytes = 20;
 
+  engine::Store& store_;
   const engine::BulkRegistration::Options options_;
   engine::BulkRegistration bulk_;
   Progress progress_;
@@ -117,24 +91,28 @@ class Import {
 
 }  // namespace
 
+ImportFile::ImportFile(const std::string& path) : standard_input_(path == "-") {
+  if (standard_input_) return;
+  std::error_code fault;
+  bytes_ = std::filesystem::file_size(path, fault);
+  if (fault) bytes_ = 0;
+  file_.open(path, std::ios::binary);
+  if (!file_) throw std::runtime_error("cannot read " + path);
+}
+
+std::istream& ImportFile::stream() const {
+  return standard_input_ ? std::cin : file_;
+}
+
 int run_import(const Config& config, const ImportOptions& options) {
-  std::ifstream file;
-  std::uint64_t bytes_total = 0;
-  const bool standard_input = options.file == "-";
-  if (!standard_input) {
-    std::error_code fault;
-    bytes_total = std::filesystem::file_size(options.file, fault);
-    if (fault) bytes_total = 0;
-    file.open(options.file, std::ios::binary);
-    if (!file) throw std::runtime_error("cannot read " + options.file);
-  }
+  const ImportFile file(options.file);
   const engine::RcuThread rcu;
   const auto store = storage::open_rocks_store(config.store);
   const engine::BulkRegistration::Options limits{
       .secret_bytes_min = options.allow_short_secrets ? engine::short_secret_bytes_min : engine::secret_bytes_min,
       .devices_max = api::load_policy(*store, config.policy).max_devices_per_user};
-  Import import(*store, limits, engine::wall_now(), bytes_total);
-  return import.run(standard_input ? std::cin : file) ? 0 : 1;
+  Import import(*store, limits, engine::wall_now(), file.bytes());
+  return import.run(file.stream()) ? 0 : 1;
 }
 
 }  // namespace watchword::app

@@ -11,9 +11,15 @@
 #include "api/log.h"
 #include "api/policy_document.h"
 #include "api/server.h"
+#include "api/trail_outlets.h"
+#include "app/caretaker.h"
 #include "app/commands.h"
+#include "app/machine_memory.h"
+#include "app/serve_metrics.h"
 #include "engine/engine.h"
 #include "engine/rcu.h"
+#include "metrics/process.h"
+#include "metrics/ticks.h"
 #include "storage/open.h"
 
 namespace watchword::app {
@@ -21,8 +27,6 @@ namespace {
 
 using api::Level;
 using api::log;
-
-constexpr std::chrono::milliseconds health_interval{500};
 
 // Memory holds secrets: no core dump, no debugger of the same user.
 void forbid_core_dumps() {
@@ -38,7 +42,7 @@ void raise_open_files() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
-// Blocked in every thread that is started afterwards, so that only wait_for_signal() sees them.
+// Blocked in every thread that is started afterwards, so that only Caretaker::wait() sees them.
 sigset_t block_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -48,30 +52,6 @@ sigset_t block_signals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return set;
-}
-
-void log_health(const engine::StoreHealth& health) {
-  if (health.writable) {
-    log(Level::info, "store recovered");
-  } else {
-    log(Level::error, "store refuses writes",
-        {{"reason", health.reason}, {"needs_restart", health.needs_restart ? "yes" : "no"}});
-  }
-}
-
-// Until SIGTERM or SIGINT; meanwhile tells when the store's health changes, and takes new certificates: those that changed,
-// and on SIGHUP all.
-int wait_for_signal(const sigset_t& signals, const engine::Store& store, api::Server& server) {
-  bool writable = true;
-  for (;;) {
-    const timespec interval{0, std::chrono::nanoseconds(health_interval).count()};
-    const int signal = sigtimedwait(&signals, nullptr, &interval);
-    if (signal == SIGTERM || signal == SIGINT) return signal;
-    server.look_at_certificates(signal == SIGHUP);
-    const engine::StoreHealth health = store.health();
-    if (health.writable != writable) log_health(health);
-    writable = health.writable;
-  }
 }
 
 std::string address_of(const api::ListenerOptions& listener, std::uint16_t port) {
@@ -90,15 +70,33 @@ int run_serve(const Config& config) {
   const auto begin = std::chrono::steady_clock::now();
 
   storage::RocksStoreOptions store_options = config.store;
-  store_options.warn = [](const std::string& text) { log(Level::warning, "rocksdb", {{"message", text}}); };
+  store_options.warn = [](const std::string& text) { log(Level::warning, "store", {{"message", text}}); };
   const std::unique_ptr<engine::Store> store = storage::open_rocks_store(store_options);
   const engine::HmacKernel& kernel = kernel_of(config.hmac);
-  engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel);
+  const std::size_t resident_bytes_max =
+      config.resident_bytes_max != 0 ? config.resident_bytes_max : machine_memory_bytes() / 2;
+  metrics::Exposition exposition;
+  CommitMetrics commits;  // outlives the committer
+  engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel, resident_bytes_max);
   log(Level::info, "kernel", {{"hmac", kernel.name}});
+  log(Level::info, "memory", {{"resident_mib_max", static_cast<std::int64_t>(resident_bytes_max >> 20)}});
+  if (config.metrics.enabled) {
+    metrics::calibrate_ticks();
+    metrics::expose_process(exposition);
+    metrics::expose_clock(exposition);
+    expose_build(exposition, std::string(kernel.name));
+    expose_engine(exposition, engine);
+    exposition.add_collector([&commits](metrics::Collected& into) { commits.collect(into); });
+    engine.committer.watch(&commits);
+  }
   {
+    // Before the server, so that no entry of this run is missed by a new outlet, and after it, so that none is left behind.
+    api::TrailOutlets outlets(*store, engine.committer, config.outlets);
+    if (config.metrics.enabled) outlets.expose(exposition);
     api::AccessKeys keys(*store, engine.committer);
-    api::Server server(engine, keys, config.server);
+    api::Server server(engine, keys, config.server, config.metrics.enabled ? &exposition : nullptr);
     server.start();
+    Caretaker caretaker(engine, server, keys, outlets, config.store.data_dir);
     for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
       log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});
     }
@@ -106,14 +104,16 @@ int run_serve(const Config& config) {
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log(Level::info, "ready", {{"after_ms", static_cast<std::int64_t>(ready_ms)}});
 
-    const int signal = wait_for_signal(signals, *store, server);
+    const int signal = caretaker.wait(signals);
     log(Level::info, "stop", {{"signal", std::int64_t{signal}}});
     // Who asks twice does not want to wait.
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
     std::signal(SIGTERM, [](int) { std::_Exit(1); });
     std::signal(SIGINT, [](int) { std::_Exit(1); });
     server.stop();
+    keys.look_after(engine::wall_now(), true);
   }
+  engine.memory.stop();
   engine.committer.stop();
   const bool clean = store->writable();
   log(Level::info, "stopped", {{"clean", clean ? "yes" : "no"}});

@@ -17,10 +17,13 @@ class DiscardingStore : public engine::Store {
   std::optional<engine::LoadedUser> load(std::string_view) override { return std::nullopt; }
   engine::UserPage list(std::string_view, std::string_view, std::size_t) override { return {}; }
   void for_each_user(const std::function<bool(const engine::UserRecord&)>&) override {}
+  void scan(std::string_view, const std::function<bool(const engine::UserRecord&)>&) override {}
   engine::UserNumber allocate_number(std::string_view) override { return {++numbers_}; }
   std::optional<std::string> document(std::string_view) override { return std::nullopt; }
   std::vector<std::pair<std::string, std::string>> documents(std::string_view) override { return {}; }
   engine::AuditPage audit(const engine::AuditQuery&) override { return {}; }
+  std::uint64_t audit_last() const noexcept override { return 0; }
+  std::vector<engine::AuditRow> audit_after(std::uint64_t, std::size_t) override { return {}; }
   const engine::SecretBytes& hash_key() const override { return hash_key_; }
   engine::StoreHealth health() const override { return {}; }
   bool writable() const noexcept override { return true; }

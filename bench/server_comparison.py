@@ -85,7 +85,8 @@ class Run:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def start_watchword(self):
+    def start_watchword(self, more=""):
+        """`more`: of the configuration."""
         data = self.path("data")
         init = subprocess.run([self.args.binary, "init", "--data-dir", data], capture_output=True, text=True, check=True)
         self.key = init.stdout.strip()
@@ -97,7 +98,7 @@ class Run:
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.port = free_port()
         with open(self.path("watchword.toml"), "w") as out:
-            out.write("[server]\nloops = 1\n")
+            out.write("[server]\nloops = 1\n" + more)
         self.start(["taskset", "-c", "0", self.args.binary, "serve", "--config", self.path("watchword.toml"), "--data-dir", data,
                     "--listen", "127.0.0.1:%d" % self.port])
         for _ in range(300):

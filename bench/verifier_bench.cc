@@ -35,9 +35,18 @@ class DroppingSink : public TicketSink {
   void deliver(Ticket*) noexcept override {}
 };
 
+// Who is there, and how widely their codes are looked for.
+struct Estate {
+  std::size_t users = 1;
+  unsigned devices = 1;  // of each
+  unsigned window_steps = 1;
+  bool operator==(const Estate&) const = default;
+};
+
 // Lockout is far away here: the cost of a guess is measured, not its refusal.
-Policy patient() {
+Policy patient(const Estate& estate) {
   Policy policy;
+  policy.window_steps = estate.window_steps;
   policy.lockout.failures = 1'000'000;
   policy.lockout.hard_failures = 1'000'000;
   return policy;
@@ -46,24 +55,25 @@ Policy patient() {
 struct World {
   RcuThread rcu;
   DiscardingStore store;
-  Engine engine{store, patient()};
+  Engine engine;
   DroppingSink sink;
   Producer& producer{engine.committer.add_producer(&sink)};
-  std::vector<std::string> names;
-  explicit World(std::size_t users) {
+  const std::size_t users;
+  explicit World(const Estate& estate) : engine(store, patient(estate)), users(estate.users) {
     for (std::size_t i = 0; i < users; ++i) {
-      names.push_back(name_of(i));
       LoadedUser user;
-      user.record.user = names.back();
+      user.record.user = name_of(i);
       user.record.number = {i + 1};
-      DeviceRecord device;
-      device.id = {i + 1};
-      device.slot = 1;
-      device.name = "phone";
-      device.status = DeviceStatus::active;
-      device.secret = SecretBytes(secret_of(i));
-      user.record.devices.push_back(std::move(device));
-      user.replay.emplace_back();
+      for (unsigned k = 0; k < estate.devices; ++k) {
+        DeviceRecord device;
+        device.id = {i * 16 + k + 1};
+        device.slot = k + 1;
+        device.name = "phone";
+        device.status = DeviceStatus::active;
+        device.secret = SecretBytes(secret_of(i + k * users));
+        user.record.devices.push_back(std::move(device));
+        user.replay.emplace_back();
+      }
       engine.directory.put(user);
     }
   }
@@ -71,15 +81,18 @@ struct World {
 
 enum class Past : std::uint8_t { any, none };  // of the users: what earlier benchmarks asked them
 
-World& world(std::size_t users, Past past = Past::any) {
+World& world(const Estate& estate, Past past = Past::any) {
   static std::unique_ptr<World> held;
-  static std::size_t held_users = 0;
-  if (held_users != users || past == Past::none) {
+  static Estate held_estate;
+  if (!held || held_estate != estate || past == Past::none) {
     held.reset();
-    held = std::make_unique<World>(users);
-    held_users = users;
+    held = std::make_unique<World>(estate);
+    held_estate = estate;
   }
   return *held;
+}
+World& world(std::size_t users, Past past = Past::any) {
+  return world(Estate{.users = users}, past);
 }
 
 // Names in the order of asking stand one after another, as they would come out of sockets: close at hand, unlike the users.
@@ -88,7 +101,7 @@ class Order {
   Order(const World& world, std::size_t count, unsigned seed) : spans_(count) {
     std::mt19937_64 random(seed);
     for (auto& [at, bytes] : spans_) {
-      const std::string& name = world.names[random() % world.names.size()];
+      const std::string name = name_of(random() % world.users);
       at = static_cast<std::uint32_t>(text_.size());
       bytes = static_cast<std::uint32_t>(name.size());
       text_ += name;
@@ -121,8 +134,8 @@ Next ask(World& w, Producer& producer, const VerifyRequest& request, UnixMillis 
   return next;
 }
 
-void wrong_code(benchmark::State& state) {
-  World& w = world(static_cast<std::size_t>(state.range(0)));
+void wrong_codes(benchmark::State& state, const Estate& estate) {
+  World& w = world(estate);
   const Order order(w, order_length, 1);
   std::size_t i = 0;
   Ticket ticket;
@@ -134,7 +147,24 @@ void wrong_code(benchmark::State& state) {
   hand_over(w, w.producer);
   state.SetItemsProcessed(state.iterations());
 }
+void wrong_code(benchmark::State& state) {
+  wrong_codes(state, {.users = static_cast<std::size_t>(state.range(0))});
+}
 BENCHMARK(wrong_code)->Arg(1)->Arg(10'000)->Arg(100'000)->Arg(1'000'000);
+
+// How the cost grows: with the users (the last one takes a while to make), with the devices of each, with the window.
+void growth_users(benchmark::State& state) {
+  wrong_codes(state, {.users = static_cast<std::size_t>(state.range(0))});
+}
+BENCHMARK(growth_users)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Arg(10'000'000);
+void growth_devices(benchmark::State& state) {
+  wrong_codes(state, {.users = 10'000, .devices = static_cast<unsigned>(state.range(0))});
+}
+BENCHMARK(growth_devices)->DenseRange(1, 8);
+void growth_window(benchmark::State& state) {
+  wrong_codes(state, {.users = 10'000, .window_steps = static_cast<unsigned>(state.range(0))});
+}
+BENCHMARK(growth_window)->DenseRange(0, 10);
 
 void wrong_code_in_batches(benchmark::State& state) {
   World& w = world(static_cast<std::size_t>(state.range(0)));
@@ -178,7 +208,7 @@ void accepted_code(benchmark::State& state) {
       while (!w.producer.has_room(Producer::capacity)) std::this_thread::yield();
       for (std::size_t k = 0; k < stretch; ++k, ++asked) {
         const std::size_t user = asked * stride % users;
-        names[k] = w.names[user];
+        names[k] = name_of(user);
         codes[k] = *Code::parse(totp({}, secret_of(user), now));
       }
       at = 0;
@@ -198,7 +228,8 @@ void replayed_code(benchmark::State& state) {
   Ticket ticket;
   Verdict verdict;
   const Code code = *Code::parse(totp({}, secret_of(0), now));
-  const VerifyRequest request{.user = w.names[0], .code = code};
+  const std::string name = name_of(0);
+  const VerifyRequest request{.user = name, .code = code};
   ask(w, w.producer, request, now, ticket, verdict);
   for (auto _ : state) {
     ask(w, w.producer, request, now, ticket, verdict);

@@ -1,6 +1,5 @@
 #include "engine/bulk_registration.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "engine/directory.h"
@@ -8,24 +7,6 @@
 #include "engine/words.h"
 
 namespace watchword::engine {
-namespace {
-
-std::optional<Refusal> fault_of(const UserRecord& user, const BulkRow& row, const BulkRegistration::Options& options) {
-  if (!valid(row.parameters)) return Refusal::bad_parameters;
-  if (row.secret.size() < options.secret_bytes_min) return Refusal::secret_too_short;
-  if (row.secret.size() > secret_bytes_max) return Refusal::secret_too_long;
-  for (const DeviceRecord& device : user.devices) {
-    if (same_codes(device, row.parameters, row.secret)) return Refusal::secret_registered;
-    if (device.name == row.name) return Refusal::name_taken;
-  }
-  const auto active = std::count_if(user.devices.begin(), user.devices.end(),
-                                    [](const DeviceRecord& device) { return device.status == DeviceStatus::active; });
-  if (static_cast<unsigned>(active) >= options.devices_max) return Refusal::device_limit;
-  return std::nullopt;
-}
-
-}  // namespace
-
 BulkRegistration::BulkRegistration(Store& store, Options options, UnixMillis now)
     : store_(store), options_(options), now_(now) {
   store_was_empty_ = store_.list("", "", 1).users.empty();
@@ -65,7 +46,7 @@ UserRecord BulkRegistration::from_store(const UserName& user, std::uint64_t hash
 std::optional<Refusal> BulkRegistration::add(BulkRow row) {
   if (batch_.size() >= users_per_batch) write_out();
   UserRecord& user = record_of(row.user);
-  if (const auto fault = fault_of(user, row, options_)) return fault;
+  if (const auto fault = import_fault(user, row, options_.secret_bytes_min, options_.devices_max)) return fault;
   if (user.number == UserNumber{}) {
     user.number = store_.allocate_number(user.user);
     ++new_users_;

@@ -15,13 +15,6 @@
 
 namespace watchword::engine {
 
-struct BulkRow {
-  UserName user;
-  std::string name;  // valid_device_name()
-  SecretBytes secret;
-  OtpParameters parameters;
-};
-
 class BulkRegistration {
  public:
   struct Options {

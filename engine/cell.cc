@@ -12,4 +12,8 @@ CellValue Cell::freeze() noexcept {
   }
 }
 
+void Cell::thaw() noexcept {
+  __atomic_fetch_and(&word_, ~ReplayWord::frozen_bit, __ATOMIC_ACQ_REL);
+}
+
 }  // namespace watchword::engine

@@ -43,6 +43,8 @@ class alignas(16) Cell {
 
   // No transition succeeds any more; returns the last value.
   CellValue freeze() noexcept;
+  // Transitions succeed again. Only by whoever froze it.
+  void thaw() noexcept;
 
  private:
   static unsigned __int128 join(const CellValue& value) noexcept {

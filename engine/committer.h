@@ -4,14 +4,17 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "engine/audit_ring.h"
 #include "engine/store.h"
 
 namespace watchword::engine {
@@ -40,7 +43,19 @@ class Producer {
   bool has_room(std::size_t count) noexcept;
   // Queues a cell; not seen by the committer before publish(). has_room() must have said yes.
   void push(const CellWrite& write, Ticket* ticket) noexcept;
-  void publish() noexcept { tail_.store(pending_tail_, std::memory_order_release); }
+  // Entries of the audit trail first: a cell that the committer sees has its entry in the same group.
+  void publish() noexcept {
+    notes_.publish();
+    tail_.store(pending_tail_.load(std::memory_order_relaxed), std::memory_order_release);
+  }
+  bool has_unpublished() const noexcept { 
+    return pending_tail_.load(std::memory_order_relaxed) != tail_.load(std::memory_order_relaxed) ||
+           notes_.has_unpublished();
+  }
+  // Whether a ticket was pushed since this was asked last: somebody waits.
+  bool take_urgent() noexcept { return std::exchange(urgent_, false); }
+  // What the trail says about the cells; push an entry before its cell is published.
+  AuditRing& notes() noexcept { return notes_; }
 
  private:
   friend class Committer;
@@ -50,20 +65,43 @@ class Producer {
   };
   TicketSink* sink_;
   std::vector<Entry> entries_;
+  AuditRing notes_;
   // Producer's side: only the producer writes these.
-  alignas(64) std::uint64_t pending_tail_ = 0;
+  alignas(64) std::atomic<std::uint64_t> pending_tail_{0};
   std::uint64_t head_seen_ = 0;
+  bool urgent_ = false;
   std::atomic<std::uint64_t> tail_{0};
   // Consumer's side.
   alignas(64) std::atomic<std::uint64_t> head_{0};
+  std::atomic<std::uint64_t> durable_{0};  // everything before this is on disk
+};
+
+// What one group commit was like.
+struct GroupReport {
+  std::size_t cells = 0;
+  std::size_t changes = 0;
+  std::chrono::nanoseconds spent{0};  // inside Store::advance
+  bool durable = false;
+};
+
+// Hears of each group on the committer's thread, before its tickets go back; must not block and must not throw.
+class GroupWatcher {
+ public:
+  virtual void committed(const GroupReport& group) noexcept = 0;
+
+ protected:
+  ~GroupWatcher() = default;
 };
 
 struct CommitCounters {
+  // Times that the rings were looked through: stands still only while advance() hangs, or asleep until the next kick().
+  std::atomic<std::uint64_t> rounds{0};
   std::atomic<std::uint64_t> groups{0};
   std::atomic<std::uint64_t> cells{0};
   std::atomic<std::uint64_t> changes{0};
   std::atomic<std::uint64_t> failed_groups{0};
-  std::atomic<std::uint64_t> busy_ns{0};  // time inside Store::advance
+  std::atomic<std::uint64_t> notes_lost{0};  // entries of the audit trail in groups that failed
+  std::atomic<std::uint64_t> busy_ns{0};     // time inside Store::advance
 };
 
 class Committer {
@@ -77,23 +115,39 @@ class Committer {
   // cells carry no tickets.
   Producer& add_producer(TicketSink* sink);
 
-  // Wakes the committer if it sleeps; a system call only then. Call once after a batch of verifications.
-  void kick() noexcept;
+  // Wakes the committer if it sleeps; a system call only then. Call once after a batch of verifications. `urgent`: somebody
+  // waits for what was published. The rest may lie for `linger` in company of more, since every group costs a sync.
+  void kick(bool urgent = true) noexcept;
+  static constexpr std::chrono::milliseconds linger{2};
 
   // Blocks until the change is durable or failed; any thread but an event loop's.
   Outcome commit(const Change& change);
+
+  // Blocks until every cell that was pushed before the call is on disk. False: the store takes no writes, stop() was
+  // called, or a producer does not publish. Any thread but a producer's.
+  bool settle();
 
   // Drains everything that was pushed, then ends the thread. Nothing may be pushed afterwards.
   void stop();
 
   const CommitCounters& counters() const { return counters_; }
+  // Lives until the committer is stopped. Any thread; groups from now on.
+  void watch(GroupWatcher* watcher) { watcher_.store(watcher, std::memory_order_release); }
+  // Cells that wait in the rings, more or less. Any thread.
+  std::size_t waiting();
 
  private:
   struct Waiting;
   static constexpr std::size_t cells_per_group_max = 1 << 15;
+  enum class Rest : std::uint8_t { none, lingering, asleep };
   void run();
+  void wait_for_company();
+  bool queued();
+  void end_rest();
+  void await_wake();
   std::size_t drain();
   void commit_group();
+  void keep_unsaved();
 
   Store& store_;
   std::mutex producers_mutex_;
@@ -101,16 +155,23 @@ class Committer {
   std::mutex changes_mutex_;
   std::condition_variable changes_done_;
   std::vector<Waiting*> changes_;
-  std::atomic<std::uint32_t> wake_{0};
-  std::atomic<bool> asleep_{false};
+  std::atomic<Rest> rest_{Rest::none};
+  std::mutex woken_mutex_;
+  std::condition_variable woken_changed_;
+  bool woken_ = false;  // under woken_mutex_: whoever ended the rest says so here, once
+  std::atomic<bool> urgent_{false};
   std::atomic<bool> stopping_{false};
   CommitCounters counters_;
+  std::atomic<GroupWatcher*> watcher_{nullptr};
   // Scratch of the committer thread.
   std::vector<CellWrite> group_cells_;
+  std::vector<CellWrite> unsaved_;  // of groups that failed: memory has these values, so they go with the next group
+  std::size_t group_unsaved_ = 0;   // how many of them the group begins with
   std::vector<std::pair<Ticket*, TicketSink*>> group_tickets_;
   std::vector<std::size_t> ticket_cells_;
   std::vector<Waiting*> group_changes_;
-  std::vector<const Change*> group_change_pointers_;
+  std::vector<const Change*> group_change_pointers_;  // of the changes, then of the notes where there are any
+  Change group_notes_;
   std::vector<Outcome> cell_outcomes_, change_outcomes_;
   std::thread thread_;
 };

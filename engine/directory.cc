@@ -1,37 +1,17 @@
 #include "engine/directory.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cstring>
-#include <new>
+#include <mutex>
+#include <vector>
 
+#include "engine/directory_table.h"
 #include "engine/policy.h"
 #include "engine/secret_arena.h"
-#include "engine/words.h"
 
 namespace watchword::engine {
-namespace {
-
-// A slot of a table: bits 48-63 tag from the hash, bits 0-47 the block's address. Addresses of user space fit.
-constexpr std::uint64_t empty_slot = 0;
-constexpr std::uint64_t erased_slot = 1;
-constexpr int tag_shift = 48;
-constexpr std::uint64_t address_mask = (std::uint64_t{1} << tag_shift) - 1;
-constexpr std::size_t first_capacity = 64;
-
-std::uint64_t make_slot(const ResidentUser* user, std::uint64_t hash) {
-  return reinterpret_cast<std::uint64_t>(user) | (hash >> tag_shift << tag_shift);
-}
-ResidentUser* user_of(std::uint64_t slot) {
-  return reinterpret_cast<ResidentUser*>(slot & address_mask);
-}
-bool tag_matches(std::uint64_t slot, std::uint64_t hash) {
-  return (slot >> tag_shift) == (hash >> tag_shift);
-}
-std::size_t home(std::uint64_t hash) {
-  return static_cast<std::size_t>(hash >> 4);
-}  // the low bits chose the shard
-
-}  // namespace
 
 // 64-bit multiply-and-fold over eight bytes at a time, seeded. Only spreads; authenticity and secrecy rest on nothing here.
 std::uint64_t hash_user(std::string_view user) noexcept {
@@ -50,234 +30,204 @@ std::uint64_t hash_user(std::string_view user) noexcept {
     at += 8;
     left -= 8;
   }
+  // The last bytes, by reads of fixed size: with what stands before them, or put together from halves that may overlap.
+  const auto read = [](const char* from, auto zero) {
+    std::memcpy(&zero, from, sizeof zero);
+    return std::uint64_t{zero};
+  };
   std::uint64_t tail = 0;
-  std::memcpy(&tail, at, left);
+  if (user.size() >= 8) {
+    tail = read(user.data() + user.size() - 8, std::uint64_t{0});
+  } else if (user.size() >= 4) {
+    tail = read(user.data(), std::uint32_t{0}) << 32 | read(user.data() + user.size() - 4, std::uint32_t{0});
+  } else if (!user.empty()) {
+    tail = read(user.data(), std::uint8_t{0}) << 16 | read(user.data() + user.size() / 2, std::uint8_t{0}) << 8 |
+           read(user.data() + user.size() - 1, std::uint8_t{0});
+  }
   return fold(fold(hash ^ tail, k) ^ 0xd6e8feb86659fd93, k);
 }
 
-struct Directory::Table {
-  explicit Table(std::size_t capacity_in) : mask(capacity_in - 1), slots(capacity_in) {}
-  std::size_t mask;
-  std::vector<std::atomic<std::uint64_t>> slots;  // written under the shard's mutex, read by anyone
-  std::size_t used = 0;                           // live and erased ones; under the mutex
-};
+class Directory::Shard {
+ public:
+  Shard() : table_(new DirectoryTable(DirectoryTable::first_capacity)) { note_memory(); }
+  ~Shard() { delete table_.load(std::memory_order_acquire); }
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
 
-struct Directory::Shard {
-  std::mutex mutex;  // writers only
-  std::atomic<Table*> table{nullptr};
-  SecretArena arena;
+  const DirectoryTable& table() const noexcept { return *table_.load(std::memory_order_acquire); }
+
+  void put(const LoadedUser& user, std::uint64_t hash);
+  std::optional<LastWords> take(std::string_view user, std::uint64_t hash);
+  std::size_t sweep(std::size_t target_bytes, UserStripes& stripes);
+  void reclaim();
+
+  Memory memory() const noexcept {
+    const std::size_t table = table_bytes_.load(std::memory_order_relaxed);
+    return {.users = block_bytes_.load(std::memory_order_relaxed) + table,
+            .slabs = slab_bytes_.load(std::memory_order_relaxed) + table};
+  }
   std::atomic<std::size_t> users{0};
+  std::atomic<std::uint64_t> loads{0}, evictions{0};
 
-  Shard() { table.store(new Table(first_capacity), std::memory_order_release); }
-  ~Shard() { delete table.load(std::memory_order_acquire); }
+ private:
+  // A sweep's piece: it holds the shard's lock for well under a millisecond.
+  static constexpr std::size_t slots_swept_max = 4096;
 
-  std::atomic<std::uint64_t>* find_slot(std::string_view name, std::uint64_t hash) const {
-    Table& held = *table.load(std::memory_order_acquire);
-    for (std::size_t at = home(hash) & held.mask;; at = (at + 1) & held.mask) {
-      const std::uint64_t slot = held.slots[at].load(std::memory_order_acquire);
-      if (slot == empty_slot) return nullptr;
-      if (slot == erased_slot || !tag_matches(slot, hash)) continue;
-      const ResidentUser* const user = user_of(slot);
-      // The block's lines come from memory side by side instead of one after another.
-      __builtin_prefetch(reinterpret_cast<const char*>(user) + 64);
-      __builtin_prefetch(reinterpret_cast<const char*>(user) + 128);
-      if (user->name() == name) return &held.slots[at];
-    }
-  }
+  std::unique_ptr<DirectoryTable> grow_if_full();
+  void free_block(ResidentUser* user) noexcept;
+  void note_memory() noexcept;
 
-  static void insert_new(Table& into, std::uint64_t slot, std::uint64_t hash) {
-    std::size_t at = home(hash) & into.mask;
-    while (into.slots[at].load(std::memory_order_relaxed) != empty_slot) at = (at + 1) & into.mask;
-    into.slots[at].store(slot, std::memory_order_release);
-    ++into.used;
-  }
-
-  // Makes room for one more. Returns the table that readers may still hold, to be deleted after them.
-  std::unique_ptr<Table> grow_if_full() {
-    Table* held = table.load(std::memory_order_acquire);
-    const std::size_t capacity = held->mask + 1;
-    if ((held->used + 1) * 10 <= capacity * 7) return nullptr;
-    const bool many_live = (users.load(std::memory_order_relaxed) + 1) * 2 > capacity;
-    auto grown = std::make_unique<Table>(many_live ? capacity * 2 : capacity);
-    for (const auto& slot : held->slots) {
-      const std::uint64_t value = slot.load(std::memory_order_relaxed);
-      if (value > erased_slot) insert_new(*grown, value, hash_user(user_of(value)->name()));
-    }
-    table.store(grown.release(), std::memory_order_release);
-    return std::unique_ptr<Table>(held);
-  }
+  std::mutex mutex_;  // writers only
+  std::atomic<DirectoryTable*> table_;
+  SecretArena arena_;
+  std::size_t hand_ = 0;                // where the next sweep begins
+  std::vector<ResidentUser*> evicted_;  // readers may still hold these
+  // Copies for readers of the figures, written under the mutex.
+  std::atomic<std::size_t> block_bytes_{0}, slab_bytes_{0}, table_bytes_{0};
 };
 
-Directory::Directory() {
-  for (auto& shard : shards_) shard = std::make_unique<Shard>();
-}
-Directory::~Directory() = default;
-
-ResidentUser* Directory::find(std::string_view user, std::uint64_t hash) const noexcept {
-  const std::atomic<std::uint64_t>* slot = shards_[hash % shard_count]->find_slot(user, hash);
-  if (slot == nullptr) return nullptr;
-  const std::uint64_t value = slot->load(std::memory_order_acquire);
-  // The slot may have been emptied or refilled for a replaced block in between; both are a moment that existed.
-  return value > erased_slot ? user_of(value) : nullptr;
+void Directory::Shard::note_memory() noexcept {
+  slab_bytes_.store(arena_.slab_bytes_used(), std::memory_order_relaxed);
+  table_bytes_.store(table().bytes(), std::memory_order_relaxed);
 }
 
-void Directory::prefetch(std::uint64_t hash) const noexcept {
-  const Table& table = *shards_[hash % shard_count]->table.load(std::memory_order_acquire);
-  __builtin_prefetch(&table.slots[home(hash) & table.mask]);
+void Directory::Shard::free_block(ResidentUser* user) noexcept {
+  const std::size_t bytes = user->block_bytes;
+  arena_.release(user, bytes);
+  block_bytes_.fetch_sub(SecretArena::taken(bytes), std::memory_order_relaxed);
 }
 
-void Directory::prefetch_user(std::uint64_t hash) const noexcept {
-  const Table& table = *shards_[hash % shard_count]->table.load(std::memory_order_acquire);
-  for (std::size_t at = home(hash) & table.mask;; at = (at + 1) & table.mask) {
-    const std::uint64_t slot = table.slots[at].load(std::memory_order_acquire);
-    if (slot == empty_slot) return;
-    if (slot == erased_slot || !tag_matches(slot, hash)) continue;
-    // Header and device are written, the rest is read.
-    const char* const block = reinterpret_cast<const char*>(user_of(slot));
-    __builtin_prefetch(block, 1);
-    __builtin_prefetch(block + 64, 1);
-    __builtin_prefetch(block + 128);
-    return;
-  }
+// Makes room for one more. Returns the table that readers may still hold, to be deleted after them.
+std::unique_ptr<DirectoryTable> Directory::Shard::grow_if_full() {
+  DirectoryTable* const held = table_.load(std::memory_order_acquire);
+  if (!held->full()) return nullptr;
+  const bool many_live = (users.load(std::memory_order_relaxed) + 1) * 2 > held->capacity();
+  auto grown =
+      std::make_unique<DirectoryTable>(many_live ? DirectoryTable::next_capacity(held->capacity()) : held->capacity());
+  held->copy_to(*grown);
+  table_.store(grown.release(), std::memory_order_release);
+  hand_ = 0;
+  return std::unique_ptr<DirectoryTable>(held);
 }
 
-namespace {
-
-struct Layout {
-  std::size_t bytes = sizeof(ResidentUser);
-  std::size_t devices = 0;
-  std::size_t key_states_at = 0;
-  std::size_t names_at = 0;
-};
-
-// Only active devices live here: a pending one verifies nothing.
-bool resides(const DeviceRecord& device) {
-  return device.status == DeviceStatus::active;
-}
-
-Layout lay_out(const UserRecord& record) {
-  Layout layout;
-  std::size_t key_states = 0, names = record.user.size();
-  for (const DeviceRecord& device : record.devices) {
-    if (!resides(device)) continue;
-    ++layout.devices;
-    key_states += key_state_bytes(device.parameters.algorithm);
-    names += device.name.size();
-  }
-  layout.key_states_at = sizeof(ResidentUser) + layout.devices * sizeof(ResidentDevice);
-  layout.names_at = layout.key_states_at + key_states;
-  layout.bytes = layout.names_at + names;
-  return layout;
-}
-
-ResidentUser* fill(void* memory, const LoadedUser& loaded, const Layout& layout) {
-  auto* bytes = static_cast<std::uint8_t*>(memory);
-  auto* user = new (memory) ResidentUser{};
-  new (&user->throttle) Cell(loaded.throttle);
-  user->number = loaded.record.number.value;
-  user->block_bytes = static_cast<std::uint16_t>(layout.bytes);
-  user->name_bytes = static_cast<std::uint16_t>(loaded.record.user.size());
-  user->name_offset = static_cast<std::uint16_t>(layout.names_at);
-  user->device_count = static_cast<std::uint8_t>(layout.devices);
-  std::size_t key_state_at = layout.key_states_at, name_at = layout.names_at;
-  const auto put_name = [&](std::string_view name) {
-    std::memcpy(bytes + name_at, name.data(), name.size());
-    name_at += name.size();
-  };
-  put_name(loaded.record.user);
-  ResidentDevice* device = user->devices();
-  for (std::size_t i = 0; i < loaded.record.devices.size(); ++i) {
-    const DeviceRecord& from = loaded.record.devices[i];
-    if (!resides(from)) continue;
-    new (device) ResidentDevice{.replay = Cell(i < loaded.replay.size() ? loaded.replay[i] : CellValue{}),
-                                .id = from.id.value,
-                                .slot = from.slot,
-                                .period_s = from.parameters.period_s,
-                                .algorithm = from.parameters.algorithm,
-                                .digits = from.parameters.digits,
-                                .key_state_offset = static_cast<std::uint16_t>(key_state_at),
-                                .name_offset = static_cast<std::uint16_t>(name_at),
-                                .name_bytes = static_cast<std::uint16_t>(from.name.size()),
-                                .enabled = from.enabled};
-    derive_key_state(from.parameters.algorithm, from.secret.bytes(), bytes + key_state_at);
-    key_state_at += key_state_bytes(from.parameters.algorithm);
-    put_name(from.name);
-    ++device;
-  }
-  return user;
-}
-
-void freeze_all(ResidentUser& user, LastWords& words) {
-  words.number = UserNumber{user.number};
-  words.throttle = user.throttle.freeze();
-  for (std::size_t i = 0; i < user.device_count; ++i) {
-    ResidentDevice& device = user.devices()[i];
-    words.replay.emplace_back(DeviceId{device.id}, device.replay.freeze());
-  }
-}
-
-// The words of `old`, frozen, live on in `fresh`, which nobody else sees yet. Of the throttle word it is the very value: a
-// copy taken earlier may hold a charge that has since been undone, with its version, and would look like the later one.
-void carry_over(ResidentUser& old, ResidentUser& fresh) {
-  const CellValue throttle = old.throttle.freeze();
-  if (old.number == fresh.number) new (&fresh.throttle) Cell(throttle);
-  for (std::size_t i = 0; i < old.device_count; ++i) {
-    const CellValue last = old.devices()[i].replay.freeze();
-    for (std::size_t k = 0; k < fresh.device_count; ++k) {
-      ResidentDevice& device = fresh.devices()[k];
-      if (device.id == old.devices()[i].id) new (&device.replay) Cell(newer(device.slot, device.replay.load(), last));
-    }
-  }
-}
-
-}  // namespace
-
-void Directory::put(const LoadedUser& loaded) {
-  const std::string_view name = loaded.record.user;
-  const std::uint64_t hash = hash_user(name);
-  Shard& shard = *shards_[hash % shard_count];
-  const Layout layout = lay_out(loaded.record);
-  std::unique_ptr<Table> outgrown;
+void Directory::Shard::put(const LoadedUser& loaded, std::uint64_t hash) {
+  const std::size_t bytes = resident_bytes(loaded.record);
+  std::unique_ptr<DirectoryTable> outgrown;
   ResidentUser* replaced = nullptr;
   {
-    const std::lock_guard lock(shard.mutex);
-    ResidentUser* fresh = fill(shard.arena.allocate(layout.bytes), loaded, layout);
-    if (std::atomic<std::uint64_t>* slot = shard.find_slot(name, hash)) {
-      replaced = user_of(slot->load(std::memory_order_acquire));
+    const std::lock_guard lock(mutex_);
+    outgrown = grow_if_full();
+    DirectoryTable& held = *table_.load(std::memory_order_acquire);
+    ResidentUser* const fresh = make_resident(arena_.allocate(bytes), loaded);
+    block_bytes_.fetch_add(SecretArena::taken(bytes), std::memory_order_relaxed);
+    const DirectoryTable::Found old = held.find(loaded.record.user, hash);
+    if (old.user != nullptr) {
+      replaced = old.user;
       carry_over(*replaced, *fresh);
-      slot->store(make_slot(fresh, hash), std::memory_order_release);
+      held.replace(old.at, fresh, hash);
     } else {
-      outgrown = shard.grow_if_full();
-      Shard::insert_new(*shard.table.load(std::memory_order_acquire), make_slot(fresh, hash), hash);
-      shard.users.fetch_add(1, std::memory_order_relaxed);
+      held.insert(fresh, hash);
+      users.fetch_add(1, std::memory_order_relaxed);
+      loads.fetch_add(1, std::memory_order_relaxed);
     }
+    note_memory();
   }
   if (replaced == nullptr && outgrown == nullptr) return;
   wait_for_readers();
   if (replaced == nullptr) return;
-  const std::lock_guard lock(shard.mutex);
-  shard.arena.release(replaced, replaced->block_bytes);
+  const std::lock_guard lock(mutex_);
+  free_block(replaced);
+  note_memory();
+}
+
+std::optional<LastWords> Directory::Shard::take(std::string_view user, std::uint64_t hash) {
+  LastWords words;
+  words.replay.reserve(devices_per_user_max);
+  ResidentUser* erased = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    DirectoryTable& held = *table_.load(std::memory_order_acquire);
+    const DirectoryTable::Found found = held.find(user, hash);
+    if (found.user == nullptr) return std::nullopt;
+    erased = found.user;
+    held.erase(found.at);
+    users.fetch_sub(1, std::memory_order_relaxed);
+    freeze_all(*erased);
+    read_last_words(*erased, words);
+  }
+  wait_for_readers();
+  const std::lock_guard lock(mutex_);
+  free_block(erased);
+  note_memory();
+  return words;
+}
+
+// Second chance: a user's mark is taken away on the way, and who has none when the hand comes again goes. Words are frozen
+// before the mark is looked at for the last time, and a verifier sets the mark before it changes a word: so a user who is
+// found without one then has not been changed since the mark was taken away.
+std::size_t Directory::Shard::sweep(std::size_t target_bytes, UserStripes& stripes) {
+  const std::lock_guard lock(mutex_);
+  DirectoryTable& held = *table_.load(std::memory_order_acquire);
+  const std::size_t slots = std::min(slots_swept_max, held.capacity());
+  evicted_.reserve(evicted_.size() + slots);
+  std::size_t bytes = memory().users, count = 0;
+  constexpr std::size_t ahead = 8;
+  for (std::size_t i = 0; i < slots; ++i, ++hand_) {
+    if (const ResidentUser* const coming = held.at(hand_ + ahead)) __builtin_prefetch(coming);
+    ResidentUser* const user = held.at(hand_);
+    if (user == nullptr) continue;
+    if (user->in_use.load(std::memory_order_relaxed) != 0) {
+      user->in_use.store(0, std::memory_order_relaxed);
+      continue;
+    }
+    if (bytes <= target_bytes) continue;
+    const auto stripe = stripes.try_lock(hash_user(user->name()));
+    if (!stripe.owns_lock()) continue;
+    freeze_all(*user);
+    if (user->in_use.load(std::memory_order_acquire) != 0) {
+      thaw_all(*user);
+      continue;
+    }
+    held.erase(hand_);
+    evicted_.push_back(user);
+    bytes -= SecretArena::taken(user->block_bytes);
+    ++count;
+  }
+  users.fetch_sub(count, std::memory_order_relaxed);
+  evictions.fetch_add(count, std::memory_order_relaxed);
+  return count;
+}
+
+void Directory::Shard::reclaim() {
+  const std::lock_guard lock(mutex_);
+  for (ResidentUser* const user : evicted_) free_block(user);
+  evicted_.clear();
+  note_memory();
+}
+
+Directory::Directory() {
+  for (auto& one : shards_) one = std::make_unique<Shard>();
+}
+Directory::~Directory() = default;
+
+ResidentUser* Directory::find(std::string_view user, std::uint64_t hash) const noexcept {
+  return shard(hash).table().find(user, hash).user;
+}
+void Directory::prefetch(std::uint64_t hash) const noexcept {
+  shard(hash).table().prefetch(hash);
+}
+void Directory::prefetch_user(std::uint64_t hash) const noexcept {
+  shard(hash).table().prefetch_user(hash);
+}
+
+void Directory::put(const LoadedUser& loaded) {
+  const std::uint64_t hash = hash_user(loaded.record.user);
+  shard(hash).put(loaded, hash);
 }
 
 std::optional<LastWords> Directory::take(std::string_view user) {
-  LastWords words;
-  words.replay.reserve(devices_per_user_max);
   const std::uint64_t hash = hash_user(user);
-  Shard& shard = *shards_[hash % shard_count];
-  ResidentUser* erased = nullptr;
-  {
-    const std::lock_guard lock(shard.mutex);
-    std::atomic<std::uint64_t>* slot = shard.find_slot(user, hash);
-    if (slot == nullptr) return std::nullopt;
-    erased = user_of(slot->load(std::memory_order_acquire));
-    slot->store(erased_slot, std::memory_order_release);
-    shard.users.fetch_sub(1, std::memory_order_relaxed);
-    freeze_all(*erased, words);
-  }
-  wait_for_readers();
-  const std::lock_guard lock(shard.mutex);
-  shard.arena.release(erased, erased->block_bytes);
-  return words;
+  return shard(hash).take(user, hash);
 }
 
 bool Directory::resident(std::string_view user) const {
@@ -285,20 +235,35 @@ bool Directory::resident(std::string_view user) const {
   return find(user, hash_user(user)) != nullptr;
 }
 
-std::size_t Directory::size() const noexcept {
-  std::size_t users = 0;
-  for (const auto& shard : shards_) users += shard->users.load(std::memory_order_relaxed);
-  return users;
+std::size_t Directory::sweep(std::size_t at, std::size_t target_bytes, UserStripes& stripes) {
+  return shards_[at]->sweep(target_bytes, stripes);
+}
+void Directory::reclaim(std::size_t at) {
+  shards_[at]->reclaim();
+}
+Directory::Memory Directory::memory(std::size_t at) const noexcept {
+  return shards_[at]->memory();
 }
 
+std::size_t Directory::size() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& one : shards_) sum += one->users.load(std::memory_order_relaxed);
+  return sum;
+}
 std::size_t Directory::bytes() const noexcept {
-  std::size_t bytes = 0;
-  for (const auto& shard : shards_) {
-    const std::lock_guard lock(shard->mutex);
-    bytes += shard->arena.mapped_bytes();
-    bytes += (shard->table.load(std::memory_order_acquire)->mask + 1) * sizeof(std::uint64_t);
-  }
-  return bytes;
+  std::size_t sum = 0;
+  for (const auto& one : shards_) sum += one->memory().slabs;
+  return sum;
+}
+std::uint64_t Directory::loads() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& one : shards_) sum += one->loads.load(std::memory_order_relaxed);
+  return sum;
+}
+std::uint64_t Directory::evictions() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& one : shards_) sum += one->evictions.load(std::memory_order_relaxed);
+  return sum;
 }
 
 }  // namespace watchword::engine

@@ -1,70 +1,22 @@
-// The users that are in memory, found without a lock. A user is one block: header, devices, key states, name, device names.
-// Blocks live in locked pages that core dumps leave out, and are wiped when freed.
+// The users that are in memory, found without a lock. Their blocks live in locked pages that core dumps leave out, and are
+// wiped when freed.
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <span>
 #include <string_view>
-#include <utility>
-#include <vector>
 
-#include "engine/cell.h"
-#include "engine/otp.h"
 #include "engine/rcu.h"
+#include "engine/resident_user.h"
 #include "engine/store.h"
-#include "engine/types.h"
+#include "engine/user_stripes.h"
 
 namespace watchword::engine {
 
-struct ResidentDevice {
-  Cell replay;  // ReplayWord and its receipt
-  std::uint64_t id;
-  std::uint32_t slot;
-  std::uint16_t period_s;
-  Algorithm algorithm;
-  std::uint8_t digits;
-  std::uint16_t key_state_offset;  // from the block's start
-  std::uint16_t name_offset;
-  std::uint16_t name_bytes;
-  bool enabled;
-};
-
-struct ResidentUser {
-  Cell throttle;  // ThrottleWord, and the receipt of the last refusal
-  std::uint64_t number;
-  std::uint16_t block_bytes;
-  std::uint16_t name_bytes;
-  std::uint16_t name_offset;
-  std::uint8_t device_count;
-
-  std::string_view name() const { return {reinterpret_cast<const char*>(this) + name_offset, name_bytes}; }
-  ResidentDevice* devices() { return reinterpret_cast<ResidentDevice*>(this + 1); }
-  const std::uint8_t* key_state(const ResidentDevice& device) const {
-    return reinterpret_cast<const std::uint8_t*>(this) + device.key_state_offset;
-  }
-  std::string_view device_name(const ResidentDevice& device) const {
-    return {reinterpret_cast<const char*>(this) + device.name_offset, device.name_bytes};
-  }
-};
-
-static_assert(sizeof(ResidentUser) == 32 && sizeof(ResidentDevice) == 48);
-
 std::uint64_t hash_user(std::string_view user) noexcept;
-
-class SecretArena;
-
-// What a user's words came to when they were frozen.
-struct LastWords {
-  UserNumber number;
-  CellValue throttle;
-  std::vector<std::pair<DeviceId, CellValue>> replay;
-};
 
 class Directory {
  public:
@@ -88,12 +40,30 @@ class Directory {
   std::optional<LastWords> take(std::string_view user);
   bool resident(std::string_view user) const;
 
-  std::size_t size() const noexcept;   // resident users
-  std::size_t bytes() const noexcept;  // memory of blocks and tables
+  // Whom nobody uses, for MemoryCap, one thread at a time. sweep() goes over a piece of the shard's table from where it
+  // stopped before; takes out, until the users have come down to `target_bytes`, who was not used since an earlier sweep
+  // over them; and marks the others for the next one. Between two sweeps, all that was pushed about users up to the first
+  // one's end must become durable (see MemoryCap): then who is taken out is on disk as they stand. Whose stripe is held by
+  // somebody stays. reclaim() frees the memory of whom sweep() took out, after wait_for_readers().
+  std::size_t sweep(std::size_t shard, std::size_t target_bytes, UserStripes& stripes);
+  void reclaim(std::size_t shard);
+
+  struct Memory {
+    std::size_t users = 0;  // blocks and table
+    std::size_t slabs = 0;  // what the blocks lie in, and the table: what the system sees
+  };
+  Memory memory(std::size_t shard) const noexcept;
+  static std::size_t shard_of(std::uint64_t hash) noexcept { return hash % shard_count; }
+
+  // Any thread, no lock.
+  std::size_t size() const noexcept;         // resident users
+  std::size_t bytes() const noexcept;        // memory of blocks and tables
+  std::uint64_t loads() const noexcept;      // users who became resident
+  std::uint64_t evictions() const noexcept;  // users whom sweep() took out
 
  private:
-  struct Table;
-  struct Shard;
+  class Shard;
+  Shard& shard(std::uint64_t hash) const noexcept { return *shards_[shard_of(hash)]; }
   std::array<std::unique_ptr<Shard>, shard_count> shards_;
 };
 

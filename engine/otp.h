@@ -34,6 +34,13 @@ void derive_key_state(Algorithm algorithm, std::span<const std::uint8_t> secret,
 // have one key state: what shows the same codes compares equal here.
 SecretBytes key_state(Algorithm algorithm, const SecretBytes& secret);
 
+struct CodeJob {
+  const std::uint8_t* key_state;
+  std::uint64_t counter;
+  std::uint32_t* out;
+};
+using SideBySide = void (*)(const CodeJob* jobs, std::size_t count);
+
 // One way to compute many HMACs. `truncate(algorithm, key_state, first_counter, count, out)` writes, for counters
 // first_counter
 // .. first_counter + count - 1, the 31-bit dynamically truncated value (RFC 4226 section 5.3) to out[0 .. count-1].
@@ -41,12 +48,16 @@ struct HmacKernel {
   const char* name;
   void (*truncate)(Algorithm algorithm, const std::uint8_t* key_state, std::uint64_t first_counter, std::size_t count,
                    std::uint32_t* out);
+  // The same with SHA-1 for many keys, one counter each. nullptr: one after the other is as good.
+  SideBySide sha1_side_by_side = nullptr;
 };
 // Low-level OpenSSL compressions from midstates: runs everywhere, and is the oracle of the others.
 const HmacKernel& openssl_kernel();
 // x86 SHA extensions for SHA-1 and SHA-256, up to four counters interleaved; SHA-512 as in openssl_kernel. nullptr if the
 // processor lacks them.
 const HmacKernel* sha_extensions_kernel();
+// Eight keys at a time with AVX2. nullptr if the processor lacks it.
+SideBySide avx2_side_by_side();
 // The fastest kernel that this processor runs, chosen once.
 const HmacKernel& best_kernel();
 

@@ -14,6 +14,9 @@ namespace watchword::engine {
 namespace {
 
 #define WATCHWORD_INLINE inline __attribute__((always_inline))
+// Lanes are held in registers only where the loops over them are unrolled, which -O2 does not do by itself for more than
+// two.
+#define WATCHWORD_LANES _Pragma("GCC unroll 4")
 
 // SHA-1. A state is (a b c d) from the highest lane down, and e in the highest lane of a vector of its own; message words
 // stand likewise, the first in the highest lane. So the state that one hash leaves is the message that the next one takes.
@@ -26,6 +29,7 @@ struct Sha1Lanes {
 template <int N, int group>
 WATCHWORD_INLINE void sha1_four_rounds(Sha1Lanes<N>& now, __m128i (&before)[N], __m128i (&w)[4][N]) {
   constexpr int round_function = group / 5;
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     if constexpr (group >= 4) {
       const __m128i mixed = _mm_xor_si128(_mm_sha1msg1_epu32(w[group % 4][i], w[(group + 1) % 4][i]), w[(group + 2) % 4][i]);
@@ -38,51 +42,102 @@ WATCHWORD_INLINE void sha1_four_rounds(Sha1Lanes<N>& now, __m128i (&before)[N], 
   if constexpr (group < 19) sha1_four_rounds<N, group + 1>(now, before, w);
 }
 
-// One block for each lane from the same first state; the words of each lane's message in w, which is used up.
+WATCHWORD_INLINE __m128i load_abcd(const std::uint32_t* state) {
+  return _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state)), 0x1b);
+}
+WATCHWORD_INLINE __m128i load_e(const std::uint32_t* state) {
+  return _mm_set_epi32(static_cast<int>(state[4]), 0, 0, 0);
+}
+
+// Where a lane's first state comes from: the same for all, held in registers, or each from its own key state.
+struct SameState {
+  explicit SameState(const std::uint32_t* state) : abcd_(load_abcd(state)), e_(load_e(state)) {}
+  __m128i abcd(int) const { return abcd_; }
+  __m128i e(int) const { return e_; }
+  __m128i abcd_, e_;
+};
 template <int N>
-WATCHWORD_INLINE Sha1Lanes<N> sha1_block(__m128i abcd, __m128i e, __m128i (&w)[4][N]) {
+struct OwnStates {
+  __m128i abcd(int lane) const { return load_abcd(states[lane]); }
+  __m128i e(int lane) const { return load_e(states[lane]); }
+  const std::uint32_t* states[N];
+};
+
+// One block for each lane; the words of each lane's message in w, which is used up.
+template <int N, class First>
+WATCHWORD_INLINE Sha1Lanes<N> sha1_block(const First& first, __m128i (&w)[4][N]) {
   Sha1Lanes<N> now;
   __m128i before[N];
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
-    now.abcd[i] = abcd;
-    now.e[i] = e;
+    now.abcd[i] = first.abcd(i);
+    now.e[i] = first.e(i);
   }
   sha1_four_rounds<N, 0>(now, before, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
-    now.e[i] = _mm_sha1nexte_epu32(before[i], e);
-    now.abcd[i] = _mm_add_epi32(now.abcd[i], abcd);
+    now.e[i] = _mm_sha1nexte_epu32(before[i], first.e(i));
+    now.abcd[i] = _mm_add_epi32(now.abcd[i], first.abcd(i));
   }
   return now;
 }
 
-template <int N>
-void sha1_truncate(const std::uint8_t* key_state, std::uint64_t first_counter, std::uint32_t* out) {
-  const auto* words = reinterpret_cast<const std::uint32_t*>(key_state);
-  const auto load_abcd = [](const std::uint32_t* at) {
-    return _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), 0x1b);
-  };
-  const auto load_e = [](std::uint32_t word) { return _mm_set_epi32(static_cast<int>(word), 0, 0, 0); };
+// `counter_of` and `out_of`: of each lane. The second states stand behind the first ones.
+template <int N, class First, class CounterOf, class OutOf>
+WATCHWORD_INLINE void sha1_codes(const First& inner_state, const First& outer_state, CounterOf counter_of, OutOf out_of) {
   __m128i w[4][N];
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
-    const std::uint64_t counter = first_counter + static_cast<std::uint64_t>(i);
+    const std::uint64_t counter = counter_of(i);
     w[0][i] = _mm_set_epi32(static_cast<int>(counter >> 32), static_cast<int>(counter), static_cast<int>(0x80000000u), 0);
     w[1][i] = w[2][i] = _mm_setzero_si128();
     w[3][i] = _mm_set_epi32(0, 0, 0, (64 + 8) * 8);
   }
-  const Sha1Lanes<N> inner = sha1_block<N>(load_abcd(words), load_e(words[4]), w);
+  const Sha1Lanes<N> inner = sha1_block<N>(inner_state, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     w[0][i] = inner.abcd[i];
     w[1][i] = _mm_or_si128(inner.e[i], _mm_set_epi32(0, static_cast<int>(0x80000000u), 0, 0));
     w[2][i] = _mm_setzero_si128();
     w[3][i] = _mm_set_epi32(0, 0, 0, (64 + 20) * 8);
   }
-  const Sha1Lanes<N> outer = sha1_block<N>(load_abcd(words + 5), load_e(words[9]), w);
+  const Sha1Lanes<N> outer = sha1_block<N>(outer_state, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     std::uint32_t digest[5];
     _mm_storeu_si128(reinterpret_cast<__m128i*>(digest), _mm_shuffle_epi32(outer.abcd[i], 0x1b));
     digest[4] = static_cast<std::uint32_t>(_mm_extract_epi32(outer.e[i], 3));
-    out[i] = truncate_words(digest, digest[4]);
+    *out_of(i) = truncate_words(digest, digest[4]);
   }
+}
+
+constexpr std::size_t sha1_state_words = 5;
+
+template <int N>
+void sha1_truncate(const std::uint8_t* key_state, std::uint64_t first_counter, std::uint32_t* out) {
+  const auto* words = reinterpret_cast<const std::uint32_t*>(key_state);
+  sha1_codes<N>(
+      SameState(words), SameState(words + sha1_state_words),
+      [&](int i) { return first_counter + static_cast<std::uint64_t>(i); }, [&](int i) { return out + i; });
+}
+
+template <int N>
+void sha1_of_jobs(const CodeJob* jobs) {
+  OwnStates<N> inner, outer;
+  WATCHWORD_LANES
+  for (int i = 0; i < N; ++i) {
+    inner.states[i] = reinterpret_cast<const std::uint32_t*>(jobs[i].key_state);
+    outer.states[i] = inner.states[i] + sha1_state_words;
+  }
+  sha1_codes<N>(
+      inner, outer, [&](int i) { return jobs[i].counter; }, [&](int i) { return jobs[i].out; });
+}
+
+void sha1_many(const CodeJob* jobs, std::size_t count) {
+  for (; count >= 4; count -= 4, jobs += 4) sha1_of_jobs<4>(jobs);
+  if (count == 3) sha1_of_jobs<3>(jobs);
+  if (count == 2) sha1_of_jobs<2>(jobs);
+  if (count == 1) sha1_of_jobs<1>(jobs);
 }
 
 // SHA-256. A state is (a b e f) and (c d g h) from the highest lane down; message words stand the other way round, the first
@@ -104,6 +159,7 @@ struct Sha256State {
 template <int N, int group>
 WATCHWORD_INLINE void sha256_four_rounds(Sha256State (&now)[N], __m128i (&w)[4][N]) {
   const __m128i constants = _mm_load_si128(reinterpret_cast<const __m128i*>(sha256_constants + 4 * group));
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     if constexpr (group >= 4) {
       const __m128i last = w[(group + 3) % 4][i];
@@ -120,8 +176,10 @@ WATCHWORD_INLINE void sha256_four_rounds(Sha256State (&now)[N], __m128i (&w)[4][
 
 template <int N>
 WATCHWORD_INLINE void sha256_block(Sha256State first, Sha256State (&now)[N], __m128i (&w)[4][N]) {
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) now[i] = first;
   sha256_four_rounds<N, 0>(now, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     now[i].abef = _mm_add_epi32(now[i].abef, first.abef);
     now[i].cdgh = _mm_add_epi32(now[i].cdgh, first.cdgh);
@@ -149,6 +207,7 @@ void sha256_truncate(const std::uint8_t* key_state, std::uint64_t first_counter,
   const auto* words = reinterpret_cast<const std::uint32_t*>(key_state);
   __m128i w[4][N];
   Sha256State now[N];
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     const std::uint64_t counter = first_counter + static_cast<std::uint64_t>(i);
     w[0][i] = _mm_set_epi32(0, static_cast<int>(0x80000000u), static_cast<int>(counter), static_cast<int>(counter >> 32));
@@ -156,6 +215,7 @@ void sha256_truncate(const std::uint8_t* key_state, std::uint64_t first_counter,
     w[3][i] = _mm_set_epi32((64 + 8) * 8, 0, 0, 0);
   }
   sha256_block<N>(sha256_load(words), now, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     const Sha256Digest inner = sha256_words(now[i]);
     w[0][i] = inner.first;
@@ -164,6 +224,7 @@ void sha256_truncate(const std::uint8_t* key_state, std::uint64_t first_counter,
     w[3][i] = _mm_set_epi32((64 + 32) * 8, 0, 0, 0);
   }
   sha256_block<N>(sha256_load(words + 8), now, w);
+  WATCHWORD_LANES
   for (int i = 0; i < N; ++i) {
     const Sha256Digest outer = sha256_words(now[i]);
     std::uint32_t digest[8];
@@ -208,7 +269,7 @@ bool processor_has_sha() {
 }  // namespace
 
 const HmacKernel* sha_extensions_kernel() {
-  static constexpr HmacKernel kernel{"sha extensions", truncate_extended};
+  static constexpr HmacKernel kernel{"sha extensions", truncate_extended, sha1_many};
   static const bool available = processor_has_sha();
   return available ? &kernel : nullptr;
 }

@@ -20,6 +20,8 @@ struct Lockout {
 enum class SelfRegistration : std::uint8_t { allowed, denied };
 enum class NoDeviceAction : std::uint8_t { register_device, allow, deny };
 enum class Prompt : std::uint8_t { always, never };
+// Which verifications are in the audit trail. Locks that begin and recovery codes are in it in any case.
+enum class AuditVerifications : std::uint8_t { all, refusals, none };
 
 struct Policy {
   SelfRegistration self_registration = SelfRegistration::allowed;
@@ -33,6 +35,7 @@ struct Policy {
   unsigned max_drift_steps = 10;           // 0 to 100; also how far a resync looks
   std::uint32_t pending_expires_s = 600;   // 60 to 86,400
   Lockout lockout;
+  AuditVerifications audit_verifications = AuditVerifications::refusals;
   bool operator==(const Policy&) const = default;
 };
 

@@ -3,41 +3,24 @@
 #include <algorithm>
 
 #include "engine/otpauth_uri.h"
+#include "engine/registration_rules.h"
 #include "engine/words.h"
 
 namespace watchword::engine {
 namespace {
 
-bool expired(const DeviceRecord& device, UnixMillis now) {
-  return device.status == DeviceStatus::pending &&
-         (device.expires_at_s <= now.seconds() || device.failed_confirmations >= failed_confirmations_max);
-}
-
-std::size_t count(const UserRecord& record, DeviceStatus status) {
-  return static_cast<std::size_t>(std::count_if(record.devices.begin(), record.devices.end(),
-                                                [&](const DeviceRecord& device) { return device.status == status; }));
-}
-
-void drop(LoadedUser& user, std::size_t at) {
-  user.record.devices.erase(user.record.devices.begin() + static_cast<std::ptrdiff_t>(at));
-  user.replay.erase(user.replay.begin() + static_cast<std::ptrdiff_t>(at));
-}
-
-// What is dead anyway goes with the next write.
-void drop_expired(LoadedUser& user, UnixMillis now) {
-  for (std::size_t i = user.record.devices.size(); i-- > 0;) {
-    if (expired(user.record.devices[i], now)) drop(user, i);
-  }
-}
-
-void drop_oldest_pending(LoadedUser& user) {
+// Returns which they were.
+std::vector<DeviceId> drop_oldest_pending(LoadedUser& user) {
+  std::vector<DeviceId> dropped;
   while (count(user.record, DeviceStatus::pending) >= pending_devices_max) {
     for (std::size_t i = 0; i < user.record.devices.size(); ++i) {
       if (user.record.devices[i].status != DeviceStatus::pending) continue;
+      dropped.push_back(user.record.devices[i].id);
       drop(user, i);
       break;
     }
   }
+  return dropped;
 }
 
 // A number is never given twice, so a user who is removed and comes back has other tags.
@@ -47,21 +30,6 @@ std::string tag_of(const UserRecord& record) {
 
 bool still(const UserRecord& record, const Registrar::SeenTags& seen) {
   return !seen || std::find(seen->begin(), seen->end(), tag_of(record)) != seen->end();
-}
-
-bool name_in_use(const UserRecord& record, std::string_view name, DeviceId except, UnixMillis now) {
-  return std::any_of(record.devices.begin(), record.devices.end(), [&](const DeviceRecord& device) {
-    return device.id != except && device.name == name && !expired(device, now);
-  });
-}
-
-DeviceId new_device_id(const UserRecord& record) {
-  for (;;) {
-    const DeviceId id{random_nonzero_u64()};
-    if (std::none_of(record.devices.begin(), record.devices.end(), [&](const auto& device) { return device.id == id; })) {
-      return id;
-    }
-  }
 }
 
 OtpParameters parameters_of(const NewDevice& device, const Policy& policy) {
@@ -110,11 +78,18 @@ AuditEntry Registrar::entry(std::string_view action, std::string_view user, Devi
           .detail = std::move(detail)};
 }
 
-Registrar::Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel)
-    : store_(store), committer_(committer), directory_(directory), policy_(policy), kernel_(kernel) {}
+Registrar::Registrar(Store& store, Committer& committer, Directory& directory, UserStripes& stripes, MemoryCap& memory,
+                     PolicyBox& policy, const HmacKernel& kernel)
+    : store_(store),
+      committer_(committer),
+      directory_(directory),
+      stripes_(stripes),
+      memory_(memory),
+      policy_(policy),
+      kernel_(kernel) {}
 
 std::unique_lock<std::mutex> Registrar::lock(std::string_view user) {
-  return std::unique_lock(stripes_[(hash_user(user) >> 8) % stripes_.size()]);
+  return stripes_.lock(hash_user(user));
 }
 
 std::optional<LoadedUser> Registrar::find(std::string_view user) {
@@ -155,6 +130,7 @@ Outcome Registrar::write(LoadedUser& user, Change change) {
 // ends.
 void Registrar::publish(const LoadedUser& user) noexcept {
   directory_.put(user);
+  memory_.look(hash_user(user.record.user));
 }
 
 // Out of memory, with what its words came to: nothing is accepted any more, so nothing can be accepted after a note of it
@@ -233,7 +209,7 @@ Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice
       if (same_codes(device, parameters, *wanted.secret)) return tl::unexpected(Refusal::secret_registered);
     }
   }
-  drop_oldest_pending(*user);
+  const std::vector<DeviceId> replaced = drop_oldest_pending(*user);
 
   DeviceRecord device;
   device.id = new_device_id(user->record);
@@ -249,6 +225,8 @@ Answer<BegunRegistration> Registrar::begin(const UserName& name, const NewDevice
   change.audit.push_back(
       entry("device.begin", name.text(), device.id, R"({"name":)" + json_quoted(device.name) + "}", origin, now));
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  for (const DeviceId id : replaced) stages_.expired(id);
+  stages_.begun(device.id, device.expires_at_s, now);
   return BegunRegistration{.device = view(*user, user->record.devices.size() - 1, now),
                            .secret = device.secret,
                            .otpauth_uri = uri_of(name.text(), device, policy.issuer)};
@@ -329,6 +307,7 @@ Answer<std::monostate> Registrar::remove(const UserName& name, DeviceId id, cons
       entry("device.remove", name.text(), id, R"({"name":)" + json_quoted(device.name) + "}", origin, now));
   drop(*user, *at);
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  stages_.removed(id);
   put_back.dismiss();
   return std::monostate{};
 }
@@ -354,17 +333,20 @@ Answer<std::monostate> Registrar::remove_user(const UserName& name, const Origin
   change.audit.push_back(entry("user.remove", name.text(), {},
                                R"({"devices":)" + std::to_string(user->record.devices.size()) + "}", origin, now));
   if (committer_.commit(change) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  for (const DeviceRecord& device : user->record.devices) stages_.removed(device.id);
   put_back.dismiss();
   return std::monostate{};
 }
 
 bool Registrar::load(std::string_view name) {
+  if (!memory_.make_room(hash_user(name))) throw StoreError("memory is full, and nobody in it can be let go");
   const auto held = lock(name);
   if (directory_.resident(name)) return true;
   std::optional<LoadedUser> user = store_.load(name);
   if (!user) return false;
   user->replay.resize(user->record.devices.size());
-  directory_.put(*user);
+  publish(*user);
+  loads_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 

@@ -3,7 +3,6 @@
 // it is, and leaves an entry in the audit trail in the same write.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -19,11 +18,14 @@
 #include "engine/audit.h"
 #include "engine/committer.h"
 #include "engine/directory.h"
+#include "engine/memory_cap.h"
 #include "engine/otp.h"
 #include "engine/policy_box.h"
 #include "engine/recovery_codes.h"
+#include "engine/registration_stages.h"
 #include "engine/store.h"
 #include "engine/types.h"
+#include "engine/user_stripes.h"
 #include "engine/verifier.h"
 
 namespace watchword::engine {
@@ -115,6 +117,24 @@ struct Resynced {
 
 std::string_view to_string(Resynced::Kind kind);
 
+// A device that another system has confirmed before.
+struct BulkRow {
+  UserName user;
+  std::string name;  // valid_device_name()
+  SecretBytes secret;
+  OtpParameters parameters;
+};
+
+enum class Imported : std::uint8_t {
+  added,
+  present,  // the user has this very device under this name already
+};
+
+// Why `user` cannot have the device: bad_parameters, secret_too_short, secret_too_long, secret_registered, name_taken or
+// device_limit.
+std::optional<Refusal> import_fault(const UserRecord& user, const BulkRow& row, std::size_t bytes_min,
+                                    unsigned devices_max);
+
 struct DevicePatch {
   std::optional<std::string> name;  // valid_device_name()
   std::optional<bool> enabled;
@@ -126,12 +146,16 @@ inline constexpr std::uint8_t failed_confirmations_max = 10;
 // Pending registrations kept for a user; a further one replaces the oldest.
 inline constexpr std::size_t pending_devices_max = 8;
 
+// Rows of one import(): their people are held for as long as the write takes, and it delays the verifications in its group.
+inline constexpr std::size_t import_rows_max = 128;
+
 // Whether a device with these shows the same codes as `device`.
 bool same_codes(const DeviceRecord& device, const OtpParameters& parameters, const SecretBytes& secret);
 
 class Registrar {
  public:
-  Registrar(Store& store, Committer& committer, Directory& directory, PolicyBox& policy, const HmacKernel& kernel);
+  Registrar(Store& store, Committer& committer, Directory& directory, UserStripes& stripes, MemoryCap& memory,
+            PolicyBox& policy, const HmacKernel& kernel);
 
   Answer<BegunRegistration> begin(const UserName& user, const NewDevice& device, const Origin& origin, UnixMillis now);
   // The URI again, for the picture, while the device is pending. The only other way to a secret.
@@ -149,6 +173,14 @@ class Registrar {
   Answer<UserView> unlock(const UserName& user, const Origin& origin, UnixMillis now);
   Answer<Resynced> resync(const UserName& user, DeviceId id, Code code1, Code code2, const Origin& origin, UnixMillis now);
 
+  // registrar_import.cc. Devices of many people at once, active from the start, in one write: all that are added, or none
+  // (then they all say store_unavailable). A row that is there already is left as it is. At most import_rows_max rows.
+  struct ImportAnswer {
+    std::vector<Answer<Imported>> rows;  // by position
+    std::size_t new_users = 0;
+  };
+  ImportAnswer import(std::vector<BulkRow> rows, std::size_t bytes_min, const Origin& origin, UnixMillis now);
+
   // registrar_recovery.cc. Both compute slow hashes: on the pool for that, and on no thread that a verification waits for.
   // A new set of ten, shown once; the one before is void.
   Answer<std::vector<std::string>> make_recovery_codes(const UserName& user, const Origin& origin, UnixMillis now);
@@ -160,13 +192,18 @@ class Registrar {
   // As Verifier::fence_until: codes from before that confirm or resynchronise are refused too.
   void fence_until(UnixMillis moment) noexcept { fence_ms_.store(moment.value, std::memory_order_relaxed); }
 
-  // Makes the user resident if the store has them. False: no such user. Throws StoreError. Called by worker threads after
-  // Next::load_user.
+  // Makes the user resident if the store has them. False: no such user. Throws StoreError, also where memory is full and
+  // stays so. Called by worker threads after Next::load_user.
   bool load(std::string_view user);
+
+  // For whoever counts. Any thread.
+  RegistrationStages& stages() { return stages_; }
+  std::uint64_t loads() const { return loads_.load(std::memory_order_relaxed); }  // users brought into memory by load()
 
  private:
   // A user's row with the lock that keeps it still: read, change, write durably, publish.
   std::unique_lock<std::mutex> lock(std::string_view user);
+  std::vector<std::unique_lock<std::mutex>> lock_all(const std::vector<BulkRow>& rows);
   std::optional<LoadedUser> find(std::string_view user);
   Outcome write(LoadedUser& user, Change change);
   static AuditEntry entry(std::string_view action, std::string_view user, DeviceId device, std::string detail,
@@ -188,9 +225,12 @@ class Registrar {
   Store& store_;
   Committer& committer_;
   Directory& directory_;
+  UserStripes& stripes_;
+  MemoryCap& memory_;
   PolicyBox& policy_;
   const HmacKernel& kernel_;
-  std::array<std::mutex, 1024> stripes_;
+  RegistrationStages stages_;
+  std::atomic<std::uint64_t> loads_{0};
   UnixMillis fence() const { return {fence_ms_.load(std::memory_order_relaxed)}; }
   std::atomic<std::int64_t> fence_ms_{0};
   std::atomic<std::int64_t> notes_swept_at_s_{0};  // when retired secrets were last looked through

@@ -111,6 +111,7 @@ Answer<Confirmation> Registrar::confirm(const UserName& name, DeviceId id, Code 
   change.audit.push_back(entry("device.confirm", name.text(), id,
                                R"({"result":"accepted","name":)" + json_quoted(device.name) + "}", origin, now));
   if (write(*user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  stages_.confirmed(id);
   return Confirmation{.accepted = true, .clock_offset_s = std::nullopt, .device = view(*user, at, now)};
 }
 
@@ -132,7 +133,10 @@ Answer<Confirmation> Registrar::refuse_confirmation(LoadedUser& user, std::size_
   Confirmation refused{.accepted = false, .clock_offset_s = offset_s, .device = view(user, at, now)};
   Change change;
   change.audit.push_back(entry("device.confirm", user.record.user, device.id, R"({"result":"rejected"})", origin, now));
+  const bool void_now = device.failed_confirmations >= failed_confirmations_max;
+  const DeviceId id = device.id;
   if (write(user, std::move(change)) != Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
+  if (void_now) stages_.expired(id);
   return refused;
 }
 
@@ -176,7 +180,7 @@ Answer<UserView> Registrar::unlock(const UserName& name, const Origin& origin, U
   const auto held = lock(name.text());
   std::optional<LoadedUser> user = find(name.text());
   if (!user) return tl::unexpected(Refusal::user_not_found);
-  if (!directory_.resident(name.text())) directory_.put(*user);
+  if (!directory_.resident(name.text())) publish(*user);
   const std::optional<ThrottleWord> word =
       change_throttle(directory_, name.text(), [](ThrottleWord old) { return std::optional(clear(old)); });
   if (!word) return tl::unexpected(Refusal::store_unavailable);
@@ -203,7 +207,7 @@ Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1
     return tl::unexpected(Refusal::code_length);
   }
   if (!store_.writable()) return tl::unexpected(Refusal::store_unavailable);
-  if (!directory_.resident(name.text())) directory_.put(*user);
+  if (!directory_.resident(name.text())) publish(*user);
 
   // Two codes, one guess, and it is charged like any other.
   const std::optional<ThrottleWord> charged =

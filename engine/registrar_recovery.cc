@@ -25,6 +25,11 @@ bool usable(const DeviceRecord& device) {
   return device.status == DeviceStatus::active && device.enabled;
 }
 
+std::string lock_detail(const RecoveryUse& use) {
+  return R"({"hard":)" + std::string(use.hard_locked ? "true" : "false") + R"(,"retry_after_s":)" +
+         std::to_string(use.retry_after_s) + "}";
+}
+
 // The recorded answer to this very request, if there is one.
 std::optional<RecoveryUse> recall(const LoadedUser& user, const RecoverySet& set, std::uint64_t receipt, UnixMillis now) {
   if (receipt == 0) return std::nullopt;
@@ -53,7 +58,7 @@ RecoverySet Registrar::recovery_set(UserNumber user) {
 // step refuses. The user's stripe is held and the user resident, so the block stays.
 template <class Step>
 std::optional<CellValue> Registrar::change_throttle_cell(const LoadedUser& user, Step step) {
-  if (!directory_.resident(user.record.user)) directory_.put(user);
+  if (!directory_.resident(user.record.user)) publish(user);
   const ReadScope scope;
   for (;;) {
     ResidentUser* const resident = directory_.find(user.record.user, hash_user(user.record.user));
@@ -168,14 +173,15 @@ Answer<RecoveryUse> Registrar::use_recovery_code(const UserName& name, const Rec
   });
   Change change;
   if (use.result == Result::rejected) {
-    change.audit.push_back(this->entry("recovery_codes.use", name.text(), {}, R"({"result":"rejected"})", origin, now));
-  }
-  if (!settled || !write_throttle(*user, *settled, std::move(change))) return tl::unexpected(Refusal::store_unavailable);
-  if (use.result == Result::rejected) {
     const ThrottleWord word{charged.word};
     use.hard_locked = word.failures() >= lockout.hard_failures;
     if (const auto lock = recovery_locked(word, now, lockout)) use.retry_after_s = lock->retry_after_s;
+    change.audit.push_back(this->entry("recovery_codes.use", name.text(), {}, R"({"result":"rejected"})", origin, now));
+    // Beyond the hard limit a wrong code only holds up the next one: that lock stood before.
+    const bool begins = use.hard_locked ? word.failures() == lockout.hard_failures : use.retry_after_s > 0;
+    if (begins) change.audit.push_back(this->entry("user.lock", name.text(), {}, lock_detail(use), origin, now));
   }
+  if (!settled || !write_throttle(*user, *settled, std::move(change))) return tl::unexpected(Refusal::store_unavailable);
   return use;
 }
 

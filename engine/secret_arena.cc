@@ -8,59 +8,107 @@
 #include <cstring>
 #include <new>
 
+#include "engine/mapped_memory.h"
+
 namespace watchword::engine {
+
+// Stands at the begin of its memory, which begins at a multiple of slab_bytes.
+struct SecretArena::Slab {
+  Slab* next;
+  Slab* previous;
+  void* free;           // blocks that were given back; each one's first word links to the next
+  std::uint16_t fresh;  // from here on nothing was ever given
+  std::uint16_t grains;
+  std::uint32_t live;
+
+  bool full() const { return free == nullptr && fresh + grains * grain_bytes > slab_bytes; }
+};
 
 SecretArena::~SecretArena() {
   for (const Chunk& chunk : chunks_) {
     OPENSSL_cleanse(chunk.memory, chunk.bytes);
-    munmap(chunk.memory, chunk.bytes);
+    unmap_memory(chunk.memory, chunk.bytes);
   }
 }
 
 void SecretArena::map_chunk() {
   const bool small = chunks_.size() < small_chunks;
-  const std::size_t bytes = small ? small_chunk_bytes : chunk_bytes;
-  // A huge page must begin at a multiple of its size: map twice as much and give the ends back.
-  const std::size_t mapped = small ? bytes : 2 * bytes;
-  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  if (!small) {
-    const auto begin = reinterpret_cast<std::uintptr_t>(memory);
-    const std::uintptr_t aligned = (begin + bytes - 1) / bytes * bytes;
-    if (aligned > begin) munmap(memory, aligned - begin);
-    if (begin + mapped > aligned + bytes) munmap(reinterpret_cast<void*>(aligned + bytes), begin + mapped - aligned - bytes);
-    memory = reinterpret_cast<void*>(aligned);
-    madvise(memory, bytes, MADV_HUGEPAGE);
-  }
+  const std::size_t bytes = small ? small_chunk_bytes : huge_page_bytes;
+  chunks_.reserve(chunks_.size() + 1);
+  void* const memory = map_memory(bytes, small ? slab_bytes : huge_page_bytes);
   madvise(memory, bytes, MADV_DONTDUMP);
   if (locked_ && mlock(memory, bytes) != 0) locked_ = false;
   chunks_.push_back({memory, bytes});
-  mapped_bytes_ += bytes;
   next_ = static_cast<unsigned char*>(memory);
   left_bytes_ = bytes;
 }
 
-void* SecretArena::allocate(std::size_t bytes) {
-  const std::size_t grains = (bytes + grain_bytes - 1) / grain_bytes;
-  if (grains >= free_.size()) throw std::bad_alloc();
-  if (void* block = free_[grains]) {
-    std::memcpy(&free_[grains], block, sizeof(void*));
-    return block;
+void SecretArena::link(Slab* slab) noexcept {
+  Slab*& first = with_room_[slab->grains];
+  slab->previous = nullptr;
+  slab->next = first;
+  if (first != nullptr) first->previous = slab;
+  first = slab;
+}
+
+void SecretArena::unlink(Slab* slab) noexcept {
+  if (slab->next != nullptr) slab->next->previous = slab->previous;
+  (slab->previous != nullptr ? slab->previous->next : with_room_[slab->grains]) = slab->next;
+}
+
+SecretArena::Slab* SecretArena::open_slab(std::size_t grains) {
+  void* memory = empty_;
+  if (empty_ != nullptr) {
+    empty_ = empty_->next;
+  } else {
+    if (left_bytes_ < slab_bytes) map_chunk();
+    memory = next_;
+    next_ += slab_bytes;
+    left_bytes_ -= slab_bytes;
   }
-  const std::size_t rounded = grains * grain_bytes;
-  if (left_bytes_ < rounded) map_chunk();
-  void* block = next_;
-  next_ += rounded;
-  left_bytes_ -= rounded;
+  static_assert(sizeof(Slab) % grain_bytes == 0 && sizeof(Slab) + block_bytes_max * 2 <= slab_bytes);
+  auto* const slab = new (memory) Slab{.next = nullptr,
+                                       .previous = nullptr,
+                                       .free = nullptr,
+                                       .fresh = sizeof(Slab),
+                                       .grains = static_cast<std::uint16_t>(grains),
+                                       .live = 0};
+  link(slab);
+  used_bytes_ += slab_bytes;
+  return slab;
+}
+
+void* SecretArena::allocate(std::size_t bytes) {
+  const std::size_t grains = taken(bytes) / grain_bytes;
+  if (grains >= with_room_.size()) throw std::bad_alloc();
+  Slab* const slab = with_room_[grains] != nullptr ? with_room_[grains] : open_slab(grains);
+  void* block = slab->free;
+  if (block != nullptr) {
+    std::memcpy(&slab->free, block, sizeof(void*));
+  } else {
+    block = reinterpret_cast<unsigned char*>(slab) + slab->fresh;
+    slab->fresh = static_cast<std::uint16_t>(slab->fresh + grains * grain_bytes);
+  }
+  ++slab->live;
+  if (slab->full()) unlink(slab);
   return block;
 }
 
 void SecretArena::release(void* block, std::size_t bytes) noexcept {
-  const std::size_t grains = (bytes + grain_bytes - 1) / grain_bytes;
-  assert(grains < free_.size());
-  OPENSSL_cleanse(block, grains * grain_bytes);
-  std::memcpy(block, &free_[grains], sizeof(void*));
-  free_[grains] = block;
+  auto* const slab = reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(block) / slab_bytes * slab_bytes);
+  assert(taken(bytes) == slab->grains * grain_bytes);
+  OPENSSL_cleanse(block, taken(bytes));
+  const bool was_full = slab->full();
+  std::memcpy(block, &slab->free, sizeof(void*));
+  slab->free = block;
+  if (--slab->live > 0) {
+    if (was_full) link(slab);
+    return;
+  }
+  if (!was_full) unlink(slab);
+  slab->next = empty_;
+  empty_ = slab;
+  used_bytes_ -= slab_bytes;
 }
 
 }  // namespace watchword::engine

@@ -20,6 +20,7 @@
 
 #include "engine/audit.h"
 #include "engine/audit_query.h"
+#include "engine/key_rotation.h"
 #include "engine/types.h"
 
 namespace watchword::engine {
@@ -90,7 +91,8 @@ struct Change {
   std::vector<CellKey> erase_cells;
   std::vector<std::pair<std::string, std::string>> put_documents;  // small named rows: API keys, policy
   std::vector<std::string> erase_documents;
-  std::vector<AuditEntry> audit;  // what the trail says about it
+  std::vector<std::pair<std::string, std::string>> put_keys;  // rows of sealed keys; the store's own, by rotate_keys()
+  std::vector<AuditEntry> audit;                              // what the trail says about it
 };
 
 enum class Outcome : std::uint8_t {
@@ -113,6 +115,16 @@ struct StoreHealth {
   bool writable = true;
   bool needs_restart = false;  // a write or sync failed: the store takes none until it is opened again
   std::string reason;          // for people; empty when healthy
+};
+
+// A reading of a store for whoever watches it: a metric by its full name. Labels come from small fixed sets.
+struct StoreFigure {
+  std::string name;
+  std::string help;
+  bool counts = false;  // only grows while the process lives; else it goes up and down
+  std::string label;    // and its value; empty: none
+  std::string label_value;
+  double value = 0;
 };
 
 struct BackupReport {
@@ -138,6 +150,9 @@ class Store {
   virtual UserPage list(std::string_view prefix, std::string_view after, std::size_t limit) = 0;
   // Every user in byte order; stops when `visit` says false. Throws StoreError.
   virtual void for_each_user(const std::function<bool(const UserRecord&)>& visit) = 0;
+  // Users in byte order after `after` (exclusive), their devices without secrets; stops when `visit` says false. Any thread.
+  // Throws StoreError.
+  virtual void scan(std::string_view after, const std::function<bool(const UserRecord&)>& visit) = 0;
   // A number for a new user of this name; never given twice, also over restarts, once a change that holds it is durable.
   virtual UserNumber allocate_number(std::string_view user) = 0;
 
@@ -146,6 +161,10 @@ class Store {
 
   // The audit trail, newest first. Any thread. Throws StoreError.
   virtual AuditPage audit(const AuditQuery& query) = 0;
+  // The newest entry's number; 0: there never was one. Cheap, any thread.
+  virtual std::uint64_t audit_last() const noexcept = 0;
+  // Entries after number `after`, oldest first, at most `limit`. Any thread. Throws StoreError.
+  virtual std::vector<AuditRow> audit_after(std::uint64_t after, std::size_t limit) = 0;
 
   // 32 bytes, the same for the life of the data directory: keys receipts and fingerprints.
   virtual const SecretBytes& hash_key() const = 0;
@@ -153,11 +172,24 @@ class Store {
   virtual StoreHealth health() const = 0;
   virtual bool writable() const noexcept = 0;
 
+  // Any thread; may take a lock, but none that advance() waits behind for long.
+  virtual std::vector<StoreFigure> figures() const { return {}; }
+
   // Until when codes are refused, because what was accepted before may have been lost (engine/fence.h). Zero: no fence.
   virtual UnixMillis fence() const { return {}; }
   // Makes a backup where the configuration says, and verifies it. Blocks for as long as that takes; everything else goes on
   // meanwhile. Throws StoreError.
   virtual tl::expected<BackupReport, BackupRefusal> back_up() { return tl::unexpected(BackupRefusal::not_configured); }
+
+  // Makes a new data key and seals every secret anew under it, in the background; or takes a new master key. `commit` makes
+  // the change durable, with whatever it adds to it, through the one who calls advance(). Blocks; any thread but an event
+  // loop's. Throws StoreError.
+  virtual tl::expected<KeysReport, RotationFault> rotate_keys(const RotationRequest&,
+                                                              const std::function<Outcome(Change&)>& /*commit*/) {
+    return tl::unexpected(RotationFault{RotationRefusal::not_supported, "this store has no keys"});
+  }
+  // Cheap, any thread.
+  virtual KeysReport keys() const { return {}; }
 
   // Bulk import, offline only: as put_users of a change, without sync. finish_bulk() makes it durable. Throws StoreError.
   virtual void put_bulk(std::span<const UserRecord> users) = 0;

@@ -63,8 +63,8 @@ class Verifier {
   // committer.kick() after a batch of calls. `ticket` is used only when await_commit is answered.
   Next verify(const VerifyRequest& request, UnixMillis now, Producer& producer, Ticket& ticket, Verdict& verdict) noexcept;
 
-  // Each item as verify() would, in order; the memory of the users to come is fetched while the codes of the ones before are
-  // computed. Two items about one user meet like two requests one after the other.
+  // Each item as verify() would; codes of different users are computed side by side, and the memory of the users to come is
+  // fetched meanwhile. Two items about one user meet like two requests one after the other.
   void verify_batch(std::span<BatchItem> items, UnixMillis now, Producer& producer) noexcept;
 
   // Codes of steps that ended at or before this moment plus one window are refused as replayed (see Fence in
@@ -72,8 +72,12 @@ class Verifier {
   void fence_until(UnixMillis moment) noexcept { fence_ms_.store(moment.value, std::memory_order_relaxed); }
 
  private:
-  Next verify_hashed(const VerifyRequest& request, std::uint64_t hash, UnixMillis now, Producer& producer, Ticket& ticket,
-                     Verdict& verdict) noexcept;
+  // Users that are verified at a time in a batch.
+  static constexpr std::size_t bundle_max = 8;
+  template <class FetchAhead>
+  void verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, UnixMillis now, Producer& producer,
+                     FetchAhead fetch_ahead_of) noexcept;
+  UnixMillis fence() const noexcept { return {fence_ms_.load(std::memory_order_relaxed)}; }
 
   Directory& directory_;
   const PolicyBox& policy_;

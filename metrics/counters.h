@@ -1,9 +1,12 @@
 // Counters and histograms that a hot path can afford: plain increments in memory that one thread writes, gathered when
 // somebody scrapes. No lock, no shared cache line, no look-up.
+//
+// Whoever counts keeps these beside what is counted and registers them once with an Exposition (metrics/exposition.h).
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +20,16 @@ class Counter {
   void add(std::uint64_t amount = 1) noexcept {
     value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }
+  std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// Written by any thread; for what happens off the event loops.
+class SharedCounter {
+ public:
+  void add(std::uint64_t amount = 1) noexcept { value_.fetch_add(amount, std::memory_order_relaxed); }
   std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -45,6 +58,26 @@ class DurationHistogram {
  private:
   std::array<Counter, bounds_ns.size() + 1> counts_;
   Counter sum_ns_;
+};
+
+// Sizes from 1 to 32,768 by powers of two.
+class SizeHistogram {
+ public:
+  static constexpr std::size_t bound_count = 16;
+  static constexpr std::uint64_t bound(std::size_t bucket) { return std::uint64_t{1} << bucket; }
+
+  void observe(std::uint64_t size) noexcept {
+    const auto bucket = static_cast<std::size_t>(size > 1 ? std::bit_width(size - 1) : 0);
+    counts_[bucket < bound_count ? bucket : bound_count].add();
+    sum_.add(size);
+  }
+  // Not cumulative; the last one counts what is above all bounds.
+  std::uint64_t count(std::size_t bucket) const noexcept { return counts_[bucket].value(); }
+  std::uint64_t sum() const noexcept { return sum_.value(); }
+
+ private:
+  std::array<Counter, bound_count + 1> counts_;
+  Counter sum_;
 };
 
 }  // namespace watchword::metrics

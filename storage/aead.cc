@@ -38,6 +38,14 @@ class Context {
     return EVP_CipherInit_ex(context_.get(), nullptr, nullptr, same ? nullptr : key.data(), nonce, sealing_) == 1;
   }
   EVP_CIPHER_CTX* get() { return context_.get(); }
+  void forget() {
+    key_ = {};
+    // Resetting wipes the schedule of the last key.
+    if (EVP_CIPHER_CTX_reset(context_.get()) != 1 ||
+        EVP_CipherInit_ex(context_.get(), cipher(), nullptr, nullptr, nullptr, sealing_) != 1) {
+      throw std::bad_alloc();
+    }
+  }
 
  private:
   const int sealing_;
@@ -58,6 +66,15 @@ bool draw_nonce(unsigned char* out) {
   return true;
 }
 
+Context& sealing_context() {
+  thread_local Context context(1);
+  return context;
+}
+Context& opening_context() {
+  thread_local Context context(0);
+  return context;
+}
+
 const unsigned char* bytes_of(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
@@ -67,7 +84,7 @@ const unsigned char* bytes_of(std::string_view text) {
 std::string aead_seal(const engine::SecretBytes& key, std::string_view bound_to, std::span<const std::uint8_t> plain) {
   std::string sealed(aead_nonce_bytes + plain.size() + aead_tag_bytes, '\0');
   auto* const out = reinterpret_cast<unsigned char*>(sealed.data());
-  thread_local Context context(1);
+  Context& context = sealing_context();
   EVP_CIPHER_CTX* const use = context.get();
   int length = 0;
   const bool good =
@@ -86,7 +103,7 @@ std::optional<engine::SecretBytes> aead_open(const engine::SecretBytes& key, std
   const std::size_t size = sealed.size() - aead_nonce_bytes - aead_tag_bytes;
   engine::SecretBytes plain{std::vector<std::uint8_t>(size)};
   std::string tag(sealed.substr(aead_nonce_bytes + size));
-  thread_local Context context(0);
+  Context& context = opening_context();
   EVP_CIPHER_CTX* const use = context.get();
   int length = 0;
   const bool good =
@@ -97,6 +114,11 @@ std::optional<engine::SecretBytes> aead_open(const engine::SecretBytes& key, std
       EVP_DecryptFinal_ex(use, plain.data() + size, &length) == 1;
   if (!good) return std::nullopt;
   return plain;
+}
+
+void aead_forget_keys() {
+  sealing_context().forget();
+  opening_context().forget();
 }
 
 }  // namespace watchword::storage

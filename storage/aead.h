@@ -22,4 +22,7 @@ std::string aead_seal(const engine::SecretBytes& key, std::string_view bound_to,
 std::optional<engine::SecretBytes> aead_open(const engine::SecretBytes& key, std::string_view bound_to,
                                              std::string_view sealed);
 
+// What this thread sealed and opened with last is kept for the next time; this wipes it. For keys that must not stay.
+void aead_forget_keys();
+
 }  // namespace watchword::storage

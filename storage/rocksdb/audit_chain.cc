@@ -53,6 +53,7 @@ AuditChain::AuditChain(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* documents, 
     durable_ = read_audit_start(db_, documents_, key_);
   }
   pending_ = durable_;
+  last_ = durable_.sequence;
 }
 
 void AuditChain::append(rocksdb::WriteBatch& batch, const engine::AuditEntry& entry) {
@@ -105,6 +106,25 @@ engine::AuditPage AuditChain::query(const engine::AuditQuery& query) const {
   }
   throw_unless(at->status());
   return page;
+}
+
+std::vector<engine::AuditRow> AuditChain::after(std::uint64_t sequence, std::size_t limit) const {
+  std::vector<engine::AuditRow> rows;
+  const std::uint64_t durable = last();
+  if (sequence >= durable) return rows;
+  rocksdb::ReadOptions once;
+  once.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(once, entries_));
+  for (at->Seek(encode_big_endian(sequence + 1)); at->Valid() && rows.size() < limit; at->Next()) {
+    const std::uint64_t number = decode_big_endian(view(at->key()));
+    if (number > durable) break;  // written, but its sync is not done
+    const std::optional<AuditValue> parts = split_audit_value(view(at->value()));
+    std::optional<engine::AuditEntry> entry = parts ? decode_audit_entry(parts->entry) : std::nullopt;
+    if (!entry) throw engine::StoreError("audit entry " + std::to_string(number) + " cannot be read");
+    rows.push_back({.sequence = number, .entry = std::move(*entry)});
+  }
+  throw_unless(at->status());
+  return rows;
 }
 
 std::size_t AuditChain::retire(engine::UnixMillis before, std::size_t limit) {

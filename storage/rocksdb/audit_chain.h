@@ -1,13 +1,16 @@
 // The audit trail in the store: a chain of keyed hashes, with an index by time, user and action (audit_format.h).
 //
-// append() and written() belong to the one thread that writes groups; query() to any; retire() to one housekeeping thread.
-// The writer touches the tail alone, the housekeeper the front alone, and the newest entry is never retired.
+// append() and written() belong to the one thread that writes groups; query(), last() and after() to any; retire() to one
+// housekeeping thread. The writer touches the tail alone, the housekeeper the front alone, and the newest entry is never
+// retired.
 #pragma once
 
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "engine/audit_query.h"
 #include "storage/rocksdb/audit_format.h"
@@ -22,9 +25,16 @@ class AuditChain {
 
   // Adds the entry to the batch. Several a batch; written() once the batch is durable.
   void append(rocksdb::WriteBatch& batch, const engine::AuditEntry& entry);
-  void written() { durable_ = pending_; }
+  void written() {
+    durable_ = pending_;
+    last_.store(durable_.sequence, std::memory_order_release);
+  }
 
   engine::AuditPage query(const engine::AuditQuery& query) const;
+  // The newest durable entry's number. Any thread.
+  std::uint64_t last() const noexcept { return last_.load(std::memory_order_acquire); }
+  // Durable entries after that number, oldest first. Any thread.
+  std::vector<engine::AuditRow> after(std::uint64_t sequence, std::size_t limit) const;
 
   // Removes entries older than `before` from the front, at most `limit`. Returns how many went.
   std::size_t retire(engine::UnixMillis before, std::size_t limit);
@@ -36,6 +46,7 @@ class AuditChain {
   rocksdb::ColumnFamilyHandle* const index_;
   const engine::SecretBytes key_;
   AuditPlace durable_, pending_;
+  std::atomic<std::uint64_t> last_{0};  // durable_.sequence, for other threads
 };
 
 inline constexpr std::string_view audit_start_key = "audit/start";

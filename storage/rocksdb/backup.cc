@@ -8,6 +8,8 @@
 #include <algorithm>
 
 #include "storage/fence_file.h"
+#include "storage/master_key.h"
+#include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
 
 namespace watchword::storage {
@@ -52,15 +54,6 @@ void void_recovery_codes(Database& database) {
   rocksdb::WriteOptions durable;
   durable.sync = true;
   refuse_unless(database.db->Write(durable, &batch), "cannot write the restored store");
-}
-
-void check_keys(const Database& database, const engine::SecretBytes& master_key) {
-  SealedKeys sealed;
-  for (const auto& [name, out] : {std::pair{"key/data", &sealed.data_key}, std::pair{"key/hash", &sealed.hash_key},
-                                  std::pair{"key/audit", &sealed.audit_key}}) {
-    refuse_unless(database.db->Get({}, database.documents, name, out), "the backup has no keys");
-  }
-  const KeyRing opens(master_key, sealed);
 }
 
 }  // namespace
@@ -115,7 +108,7 @@ Restored restore_backup(const std::filesystem::path& backup_dir, std::uint32_t b
   }
   refuse_unless(backups->VerifyBackup(wanted->backup_id, true),
                 "the backup is damaged; nothing was restored. Take another one (--backup ID)");
-  const engine::SecretBytes master_key = read_master_key(master_key_file(options));
+  const engine::SecretBytes master_key = read_master_key(options);
 
   make_private_directory(options.data_dir);
   const DirectoryLock lock(options.data_dir);
@@ -129,7 +122,7 @@ Restored restore_backup(const std::filesystem::path& backup_dir, std::uint32_t b
     refuse_unless(backups->RestoreDBFromBackup(wanted->backup_id, database_path.string(), database_path.string()),
                   "cannot restore");
     Database database = open_database(options, false);
-    check_keys(database, master_key);
+    static_cast<void>(open_key_table(database, master_key));
     void_recovery_codes(database);
   } catch (...) {
     std::filesystem::remove_all(database_path);

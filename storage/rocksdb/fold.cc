@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "storage/fence_file.h"
 #include "storage/rocksdb/rocks_store.h"
@@ -14,11 +15,11 @@ constexpr std::size_t rows_per_batch = 4096;
 constexpr std::chrono::milliseconds look_interval{200};
 constexpr std::int64_t disk_look_ms = 50;
 
+}  // namespace
+
 std::int64_t steady_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
-
-}  // namespace
 
 void RocksStore::run_folds() {
   auto last = std::chrono::steady_clock::now();
@@ -56,11 +57,13 @@ void RocksStore::retire_audit() {
 // A crash at any point leaves the blocks, which recovery reads again: the values are absolute, and newer() picks the later
 // one in the overlays and in the rows alike.
 void RocksStore::fold() {
+  const auto begin = std::chrono::steady_clock::now();
   std::uint64_t end = 0;
   {
     const std::lock_guard lock(overlay_mutex_);
     if (fresh_.empty()) return;
     std::swap(fresh_, folding_);
+    folding_since_ms_ = std::exchange(fresh_since_ms_, 0);
     end = fresh_end_;
   }
   try {
@@ -74,7 +77,13 @@ void RocksStore::fold() {
     fail_for_good(fault.what());
     return;  // the overlay stays: memory still knows what the rows may lack
   }
+  folds_.fetch_add(1, std::memory_order_relaxed);
+  fold_ns_.fetch_add(
+      static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count()),
+      std::memory_order_relaxed);
   const std::lock_guard lock(overlay_mutex_);
+  folding_since_ms_ = 0;
   folding_.clear();
 }
 

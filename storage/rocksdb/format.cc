@@ -140,6 +140,18 @@ engine::UserRecord decode_row(std::string_view user, std::string_view row, const
   return record;
 }
 
+engine::UserRecord decode_row_sealed(std::string_view user, std::string_view row) {
+  Reader in(row);
+  std::size_t devices = 0;
+  engine::UserRecord record = read_head(in, user, devices);
+  for (std::size_t i = 0; i < devices; ++i) {
+    std::string_view sealed;
+    record.devices.push_back(read_device(in, sealed));
+  }
+  check(in.done());
+  return record;
+}
+
 engine::UserSummary summarise_row(std::string_view user, std::string_view row) {
   Reader in(row);
   std::size_t devices = 0;
@@ -150,6 +162,20 @@ engine::UserSummary summarise_row(std::string_view user, std::string_view row) {
     summary.active_devices += read_device(in, sealed).status == engine::DeviceStatus::active ? 1 : 0;
   }
   return summary;
+}
+
+std::optional<std::uint32_t> oldest_seal(std::string_view user, std::string_view row) {
+  Reader in(row);
+  std::size_t devices = 0;
+  read_head(in, user, devices);
+  std::optional<std::uint32_t> oldest;
+  for (std::size_t i = 0; i < devices; ++i) {
+    std::string_view sealed;
+    read_device(in, sealed);
+    const std::uint32_t version = sealing_version(sealed);
+    if (!oldest || version < *oldest) oldest = version;
+  }
+  return oldest;
 }
 
 std::string encode_cell_key(engine::CellKey key) {

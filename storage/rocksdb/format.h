@@ -2,7 +2,9 @@
 //
 //   column family     key                              value
 //   default           "doc/" name                      the document
-//                     "key/data", "key/hash"           sealed keys (storage/key_ring.h)
+//                     "key/" name, "newkey/" name      sealed keys (storage/sealed_keys.h)
+//                     "meta/new-master-key"            fingerprint of the master key of the "newkey/" rows
+//                     "meta/reseal"                    how far secrets are sealed anew (storage/rocksdb/reseal.cc)
 //                     "meta/next-number"               u64: counter of the next user number
 //                     "meta/next-block"                u64: no block below this one will be written again
 //   journal           block number: u64 big-endian     block
@@ -25,6 +27,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,7 +46,10 @@ inline std::size_t shard_of(engine::UserNumber number) {
 std::string encode_row(const engine::UserRecord& record, const KeyRing& keys);
 engine::UserRecord decode_row(std::string_view user, std::string_view row, const KeyRing& keys);
 // Without opening a secret.
+engine::UserRecord decode_row_sealed(std::string_view user, std::string_view row);
 engine::UserSummary summarise_row(std::string_view user, std::string_view row);
+// Without opening a secret. The oldest key that seals one in there; nullopt: there is none.
+std::optional<std::uint32_t> oldest_seal(std::string_view user, std::string_view row);
 
 std::string encode_cell_key(engine::CellKey key);
 std::uint32_t decode_cell_slot(std::string_view key);

@@ -5,11 +5,14 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/options.h>
+#include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
 #include <sys/stat.h>
 
 #include <cstdio>
 
+#include "storage/master_key.h"
+#include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
 
 namespace watchword::storage {
@@ -63,6 +66,9 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.skip_checking_sst_file_sizes_on_db_open = true;
   db.info_log = std::make_shared<Warnings>(options.warn);
   db.bytes_per_sync = 1u << 20;
+  // Counted in memory of each core; no timers, which would read the clock at every row.
+  db.statistics = rocksdb::CreateDBStatistics();
+  db.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
   return db;
 }
 
@@ -105,9 +111,6 @@ rocksdb::ColumnFamilyOptions family_options(const RocksStoreOptions& options, co
 std::filesystem::path database_dir(const RocksStoreOptions& options) {
   return options.data_dir / "db";
 }
-std::filesystem::path master_key_file(const RocksStoreOptions& options) {
-  return options.master_key_file.empty() ? options.data_dir / "master.key" : options.master_key_file;
-}
 
 void make_private_directory(const std::filesystem::path& path) {
   std::error_code fault;
@@ -126,7 +129,17 @@ Database::~Database() {
   db->Close();
 }
 
-Database open_database(const RocksStoreOptions& options, bool create) {
+bool known_format(std::string_view format_file_content) {
+  return format_file_content == format_line;
+}
+
+namespace {
+
+using Opener =
+    std::function<rocksdb::Status(const std::string& path, const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
+                                  std::vector<rocksdb::ColumnFamilyHandle*>* handles, rocksdb::DB** opened)>;
+
+Database open_with(const RocksStoreOptions& options, const Opener& open) {
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   families.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(options, cache, true));
@@ -142,8 +155,7 @@ Database open_database(const RocksStoreOptions& options, bool create) {
   families.emplace_back("audit.index", family_options(options, cache, false));
   Database database;
   rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(database_options(options, create), database_dir(options).string(), families, &database.all, &opened);
+  const rocksdb::Status status = open(database_dir(options).string(), families, &database.all, &opened);
   if (!status.ok()) throw OpenError("the store in " + options.data_dir.string() + " does not open: " + status.ToString());
   database.db.reset(opened);
   database.documents = database.all[0];
@@ -157,22 +169,34 @@ Database open_database(const RocksStoreOptions& options, bool create) {
   return database;
 }
 
+}  // namespace
+
+Database open_database(const RocksStoreOptions& options, bool create) {
+  return open_with(options, [&](const auto& path, const auto& families, auto* handles, auto** opened) {
+    return rocksdb::DB::Open(database_options(options, create), path, families, handles, opened);
+  });
+}
+
+Database open_database_to_look(const RocksStoreOptions& options) {
+  return open_with(options, [&](const auto& path, const auto& families, auto* handles, auto** opened) {
+    return rocksdb::DB::OpenForReadOnly(database_options(options, false), path, families, handles, opened);
+  });
+}
+
 void init_data_dir(const RocksStoreOptions& options) {
   make_private_directory(options.data_dir);
   const DirectoryLock lock(options.data_dir);
   if (read_file(format_file(options))) {
     throw OpenError("there is a store in " + options.data_dir.string() + " already; nothing was changed");
   }
-  ensure_master_key(master_key_file(options));
+  ensure_master_key(options);
   // Without FORMAT an earlier init did not come to its end, and nothing in there was ever used.
   std::filesystem::remove_all(database_dir(options));
   make_private_directory(database_dir(options));
-  const SealedKeys keys = KeyRing::make(read_master_key(master_key_file(options)));
+  const KeyRows keys = make_key_rows(read_master_key(options), engine::wall_now().seconds());
   Database database = open_database(options, true);
   rocksdb::WriteBatch batch;
-  batch.Put(database.documents, "key/data", keys.data_key);
-  batch.Put(database.documents, "key/hash", keys.hash_key);
-  batch.Put(database.documents, "key/audit", keys.audit_key);
+  for (const auto& [name, row] : keys) batch.Put(database.documents, std::string(key_rows_prefix) + name, row);
   rocksdb::WriteOptions durable;
   durable.sync = true;
   const rocksdb::Status status = database.db->Write(durable, &batch);
@@ -187,35 +211,23 @@ OpenedDatabase open_existing(const RocksStoreOptions& options) {
   }
   auto lock = std::make_unique<DirectoryLock>(options.data_dir);
   const std::string format = read_file(format_file(options)).value_or("");
-  if (format != format_line) {
+  if (!known_format(format)) {
     throw OpenError("the store in " + options.data_dir.string() + " has the format \"" +
                     format.substr(0, format.find('\n')) +
                     "\", which this version does not know; it knows \"watchword 1\". Nothing was changed");
   }
-  const engine::SecretBytes master_key = read_master_key(master_key_file(options));
+  const engine::SecretBytes master_key = read_master_key(options);
   Database database = open_database(options, false);
-  SealedKeys sealed;
-  for (const auto& [name, out] : {std::pair{"key/data", &sealed.data_key}, std::pair{"key/hash", &sealed.hash_key}}) {
-    const rocksdb::Status status = database.db->Get({}, database.documents, name, out);
-    if (!status.ok()) throw OpenError("the store has no keys: " + status.ToString());
-  }
-  const rocksdb::Status audit_key = database.db->Get({}, database.documents, "key/audit", &sealed.audit_key);
-  if (!audit_key.ok() && !audit_key.IsNotFound()) throw OpenError("the store has no keys: " + audit_key.ToString());
-  if (audit_key.IsNotFound()) {
-    // A store from before there was a trail.
-    sealed.audit_key = KeyRing::make(master_key).audit_key;
-    rocksdb::WriteOptions durable;
-    durable.sync = true;
-    const rocksdb::Status status = database.db->Put(durable, database.documents, "key/audit", sealed.audit_key);
-    if (!status.ok()) throw OpenError("cannot write the key of the audit trail: " + status.ToString());
-  }
-  KeyRing keys(master_key, sealed);
-  return {.lock = std::move(lock), .database = std::move(database), .keys = std::move(keys)};
+  KeyRing keys = open_key_table(database, master_key);
+  return {.lock = std::move(lock),
+          .database = std::move(database),
+          .keys = std::move(keys),
+          .master_key_fingerprint = fingerprint(master_key)};
 }
 
 std::unique_ptr<engine::Store> open_rocks_store(const RocksStoreOptions& options) {
   OpenedDatabase opened = open_existing(options);
-  return std::make_unique<RocksStore>(std::move(opened.lock), std::move(opened.database), std::move(opened.keys), options);
+  return std::make_unique<RocksStore>(std::move(opened), options);
 }
 
 }  // namespace watchword::storage

@@ -40,21 +40,29 @@ std::optional<std::string> get(const Database& database, rocksdb::ColumnFamilyHa
 
 }  // namespace
 
-RocksStore::RocksStore(std::unique_ptr<DirectoryLock> lock, Database database, KeyRing keys,
-                       const RocksStoreOptions& options)
+RocksStore::RocksStore(OpenedDatabase opened, const RocksStoreOptions& options)
     : options_(options),
-      lock_(std::move(lock)),
-      database_(std::move(database)),
-      keys_(std::move(keys)),
+      lock_(std::move(opened.lock)),
+      database_(std::move(opened.database)),
+      keys_(std::move(opened.keys)),
       audit_(*database_.db, database_.documents, database_.audit, database_.audit_index, keys_.audit_key()),
       fence_(read_fence(options.data_dir)) {
+  read_keys_report(opened.master_key_fingerprint);
+  report_.resealing = report_.data_keys.size() > 1;  // nobody else is there yet
   if (const auto number = get(database_, database_.documents, next_number_key)) next_number_ = decode_u64(*number);
   recover_journal();
   look_at_disk();
   folder_ = std::thread([this] { run_folds(); });
+  resealer_ = std::thread([this] { run_reseals(); });
 }
 
 RocksStore::~RocksStore() {
+  {
+    const std::lock_guard lock(reseal_mutex_);
+    reseal_stopping_ = true;
+  }
+  reseal_wake_.notify_all();
+  resealer_.join();
   {
     const std::lock_guard lock(fold_mutex_);
     stopping_ = true;
@@ -81,6 +89,7 @@ void RocksStore::recover_journal() {
   }
   throw_unless(at->status());
   fresh_end_ = next_block_;
+  if (!fresh_.empty()) fresh_since_ms_ = steady_ms();
 }
 
 void RocksStore::advance(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes,
@@ -98,11 +107,15 @@ void RocksStore::advance(std::span<const engine::CellWrite> cells, std::span<con
 }
 
 bool RocksStore::write_group(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes) {
+  const std::lock_guard flight(flight_mutex_);
   begin_block(block_);
   const std::size_t nothing = block_.size();
   for (const engine::CellWrite& cell : cells) append_write(block_, cell);
   rocksdb::WriteBatch batch;
-  for (const engine::Change* change : changes) put_change(batch, *change);
+  if (!changes.empty()) {
+    const std::lock_guard lock(touched_mutex_);
+    for (const engine::Change* change : changes) put_change(batch, *change);
+  }
   if (block_.size() > nothing) batch.Put(database_.journal, encode_big_endian(next_block_), block_);
   rocksdb::WriteOptions durable;
   durable.sync = true;
@@ -121,6 +134,7 @@ void RocksStore::put_change(rocksdb::WriteBatch& batch, const engine::Change& ch
   put_users(batch, change.put_users);
   for (const auto& [user, number] : change.erase_users) {
     batch.Delete(database_.registrations[shard_of(user)], user);
+    if (watching_) touched_.insert(user);
     append_erase_user(block_, number);
   }
   for (const engine::CellWrite& cell : change.cells) append_write(block_, cell);
@@ -131,12 +145,14 @@ void RocksStore::put_change(rocksdb::WriteBatch& batch, const engine::Change& ch
   for (const std::string& name : change.erase_documents) {
     batch.Delete(database_.documents, std::string(document_prefix) + name);
   }
+  for (const auto& [name, row] : change.put_keys) batch.Put(database_.documents, name, row);
   for (const engine::AuditEntry& entry : change.audit) audit_.append(batch, entry);
 }
 
 void RocksStore::put_rows(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users) {
   for (const engine::UserRecord& user : users) {
     batch.Put(database_.registrations[shard_of(user.user)], user.user, encode_row(user, keys_));
+    if (watching_) touched_.insert(user.user);
   }
 }
 
@@ -158,6 +174,7 @@ void RocksStore::remember(std::span<const engine::CellWrite> cells, std::span<co
       for (const engine::CellKey& key : change->erase_cells) fresh_.erase(key);
     }
     fresh_end_ = next_block_;
+    if (fresh_since_ms_ == 0 && !fresh_.empty()) fresh_since_ms_ = steady_ms();
     size = fresh_.cells.size();
   }
   if (size < options_.unfolded_cells_max || fold_due_.exchange(true)) return;
@@ -233,6 +250,10 @@ void RocksStore::for_each_user(const std::function<bool(const engine::UserRecord
   walk("", "", [&](std::string_view user, std::string_view row) { return visit(decode_row(user, row, keys_)); });
 }
 
+void RocksStore::scan(std::string_view after, const std::function<bool(const engine::UserRecord&)>& visit) {
+  walk("", after, [&](std::string_view user, std::string_view row) { return visit(decode_row_sealed(user, row)); });
+}
+
 engine::UserNumber RocksStore::allocate_number(std::string_view user) {
   return {next_number_.fetch_add(1) * shard_count + shard_of(user)};
 }
@@ -264,8 +285,12 @@ void RocksStore::reserve_numbers() {
 
 void RocksStore::put_bulk(std::span<const engine::UserRecord> users) {
   reserve_numbers();
+  const std::lock_guard flight(flight_mutex_);
   rocksdb::WriteBatch batch;
-  put_rows(batch, users);
+  {
+    const std::lock_guard lock(touched_mutex_);
+    put_rows(batch, users);
+  }
   rocksdb::WriteOptions unlogged;
   unlogged.disableWAL = true;
   throw_unless_written(database_.db->Write(unlogged, &batch));

@@ -43,12 +43,16 @@ struct Database {
   Database(Database&&) = default;
   ~Database();
 };
+std::int64_t steady_ms();
+
 // Throws OpenError. `create`: the directory holds none yet.
 Database open_database(const RocksStoreOptions& options, bool create);
+// Changes nothing in there.
+Database open_database_to_look(const RocksStoreOptions& options);
+bool known_format(std::string_view format_file_content);
 
 // open.cc: the data directory's parts.
 std::filesystem::path database_dir(const RocksStoreOptions& options);
-std::filesystem::path master_key_file(const RocksStoreOptions& options);
 void make_private_directory(const std::filesystem::path& path);  // throws OpenError
 // The last step of making one: from here on there is a store.
 void finish_data_dir(const RocksStoreOptions& options);
@@ -57,13 +61,14 @@ struct OpenedDatabase {
   std::unique_ptr<DirectoryLock> lock;  // first in, last out
   Database database;
   KeyRing keys;
+  std::string master_key_fingerprint;
 };
 // Throws OpenError, as open_rocks_store() does.
 OpenedDatabase open_existing(const RocksStoreOptions& options);
 
 class RocksStore : public engine::Store {
  public:
-  RocksStore(std::unique_ptr<DirectoryLock> lock, Database database, KeyRing keys, const RocksStoreOptions& options);
+  RocksStore(OpenedDatabase opened, const RocksStoreOptions& options);
   ~RocksStore() override;
 
   void advance(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes,
@@ -71,17 +76,26 @@ class RocksStore : public engine::Store {
   std::optional<engine::LoadedUser> load(std::string_view user) override;
   engine::UserPage list(std::string_view prefix, std::string_view after, std::size_t limit) override;
   void for_each_user(const std::function<bool(const engine::UserRecord&)>& visit) override;
+  void scan(std::string_view after, const std::function<bool(const engine::UserRecord&)>& visit) override;
   engine::UserNumber allocate_number(std::string_view user) override;
   std::optional<std::string> document(std::string_view name) override;
   std::vector<std::pair<std::string, std::string>> documents(std::string_view prefix) override;
   engine::AuditPage audit(const engine::AuditQuery& query) override { return audit_.query(query); }
+  std::uint64_t audit_last() const noexcept override { return audit_.last(); }
+  std::vector<engine::AuditRow> audit_after(std::uint64_t after, std::size_t limit) override {
+    return audit_.after(after, limit);
+  }
   const engine::SecretBytes& hash_key() const override { return keys_.hash_key(); }
   engine::StoreHealth health() const override;
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
+  tl::expected<engine::KeysReport, engine::RotationFault> rotate_keys(  // key_rotation.cc
+      const engine::RotationRequest& request, const std::function<engine::Outcome(engine::Change&)>& commit) override;
+  engine::KeysReport keys() const override;
   engine::UnixMillis fence() const override { return fence_; }
   tl::expected<engine::BackupReport, engine::BackupRefusal> back_up() override;  // backup.cc
+  std::vector<engine::StoreFigure> figures() const override;                     // figures.cc
 
  private:
   void recover_journal();
@@ -99,6 +113,23 @@ class RocksStore : public engine::Store {
   void retire_audit();
   void write_state(const Overlay& cells);
 
+  using Rotated = tl::expected<engine::KeysReport, engine::RotationFault>;
+  Rotated add_data_key(const engine::SecretBytes& master_key, const engine::RotationRequest& request,
+                       const std::function<engine::Outcome(engine::Change&)>& commit);
+  Rotated take_master_key(const engine::SecretBytes& master_key, const engine::RotationRequest& request,
+                          const std::function<engine::Outcome(engine::Change&)>& commit);
+  void read_keys_report(const std::string& master_key_fingerprint);
+
+  // reseal.cc
+  void run_reseals();
+  void reseal();
+  void watch_writes(bool on);
+  bool reseal_pass(struct ResealCursor& cursor);
+  std::size_t reseal_stretch(struct ResealCursor& cursor, bool& shard_done);
+  void write_resealed(std::span<const std::pair<std::string, std::string>> rows, const struct ResealCursor& cursor);
+  void destroy_old_keys();
+  bool pause_reseal(std::size_t rows);
+
   void fail_for_good(const std::string& reason) noexcept;
   void look_at_disk() noexcept;
   void set_writable() noexcept;
@@ -106,21 +137,43 @@ class RocksStore : public engine::Store {
   const RocksStoreOptions options_;
   std::unique_ptr<DirectoryLock> lock_;  // first in, last out
   Database database_;
-  const KeyRing keys_;
+  KeyRing keys_;
   AuditChain audit_;
   const engine::UnixMillis fence_;
   std::mutex backup_mutex_;
   std::atomic<std::uint64_t> next_number_{1};
   std::uint64_t reserved_number_ = 0;  // bulk: numbers below this are on disk as given
 
+  // Held by advance() and imports from the first row that they put together until all are written.
+  std::mutex flight_mutex_;
+  // Held while they put rows together, and by the resealing while it writes. Taken after flight_mutex_.
+  std::mutex touched_mutex_;
+  // Users whose rows were put together since the resealing began to read its present stretch; under touched_mutex_.
+  boost::unordered_flat_set<std::string> touched_;
+  bool watching_ = false;  // whether anybody looks there; under touched_mutex_
+
+  std::mutex rotation_mutex_;  // one change to the rows of keys at a time
+  mutable std::mutex report_mutex_;
+  engine::KeysReport report_;  // under report_mutex_
+  std::mutex reseal_mutex_;
+  std::condition_variable reseal_wake_;
+  bool reseal_due_ = false;       // under reseal_mutex_
+  bool reseal_stopping_ = false;  // under reseal_mutex_
+  std::thread resealer_;
+
   // Written by advance()'s one caller.
   std::uint64_t next_block_ = 1;
   std::string block_;
 
-  std::mutex overlay_mutex_;
+  mutable std::mutex overlay_mutex_;
   Overlay fresh_;                // since the last fold began; under overlay_mutex_
   Overlay folding_;              // being written to the state rows; changed only while overlay_mutex_ is held
   std::uint64_t fresh_end_ = 1;  // first block that is not in fresh_; under overlay_mutex_
+  // Steady milliseconds when the oldest cell of each came; 0: it is empty. Under overlay_mutex_.
+  std::int64_t fresh_since_ms_ = 0;
+  std::int64_t folding_since_ms_ = 0;
+  std::atomic<std::uint64_t> folds_{0};
+  std::atomic<std::uint64_t> fold_ns_{0};
 
   std::atomic<bool> writable_{true};  // what the two below come to; read on every verification
   std::atomic<bool> failed_{false};

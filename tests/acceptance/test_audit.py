@@ -138,3 +138,127 @@ def test_a_lock_is_told_once(timed):
         timed.verify("ada", phone.wrong_code(timed.now()))
     told = eventually(lambda: entries_of(timed, "?user=ada&action=user.lock")["entries"], what="the lock")
     assert len(told) == 1 and told[0]["detail"]["hard"] is False and told[0]["detail"]["retry_after_s"] >= 1
+
+
+def verifications(server, user):
+    """Their results, oldest first."""
+    told = entries_of(server, f"?user={user}&action=verification&limit=1000")["entries"]
+    return [entry["detail"]["result"] for entry in reversed(told)]
+
+
+def test_policy_says_which_verifications_are_told(timed):
+    phones = {user: timed.register(user, step_back=1) for user in ("ada", "bob", "eve")}
+
+    def ask(user):
+        phone = phones[user]
+        right = phone.code(timed.now())
+        answers = [timed.verify(user, code)["result"] for code in (right, right, phone.wrong_code(timed.now()))]
+        assert answers == ["accepted", "replayed", "rejected"]
+
+    ask("ada")  # as it comes: refusals
+    timed.set_policy(audit_verifications="all")
+    ask("bob")
+    timed.set_policy(audit_verifications="none")
+    ask("eve")
+    # Durable with what it is about, or a moment later.
+    eventually(lambda: len(verifications(timed, "bob")) == 3, what="three entries")
+    assert verifications(timed, "bob") == ["accepted", "replayed", "rejected"]
+    assert verifications(timed, "ada") == ["replayed", "rejected"] and verifications(timed, "eve") == []
+    accepted = entries_of(timed, "?user=bob&action=verification")["entries"][-1]
+    assert accepted["device"] == phones["bob"].device and accepted["actor"].startswith("key:")
+    assert accepted["address"] == "127.0.0.1"
+    policy = timed.expect(200, "GET", "/v1/policy")
+    assert_problem(timed.call("PUT", "/v1/policy", {**policy, "audit_verifications": "some"}), 422, "audit_verifications")
+    old = {name: value for name, value in policy.items() if name != "audit_verifications"}
+    timed.expect(200, "PUT", "/v1/policy", old)
+    assert timed.expect(200, "GET", "/v1/policy")["audit_verifications"] == "refusals"
+
+
+def test_an_accepted_code_is_in_the_trail_when_its_answer_is_there(timed):
+    timed.set_policy(audit_verifications="all")
+    phones = [timed.register(f"user-{i}", step_back=1) for i in range(30)]
+    items = [{"user": phone.user, "code": phone.code(timed.now())} for phone in phones]
+    with timed.connect() as connection:
+        assert [one["result"] for one in connection.batch(items)] == ["accepted"] * 30
+    timed.kill9()
+    done = run("audit", "export", "--data-dir", str(timed.data_dir))
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["user"] for one in told if one["action"] == "verification"] == [phone.user for phone in phones]
+    assert run("audit", "verify", "--data-dir", str(timed.data_dir)).returncode == 0
+
+
+def test_verifications_carry_address_and_trace(timed):
+    phone = timed.register("ada", step_back=1)
+    codes = timed.expect(201, "POST", path_of("ada", "recovery-codes"))["codes"]
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    for code in (phone.wrong_code(timed.now()), codes[0], codes[0], "-".join(["3333"] * 4)):
+        timed.expect(200, "POST", "/v1/verify", {"user": "ada", "code": code}, headers=trace)
+    told = eventually(
+        lambda: [one for one in entries_of(timed, "?user=ada")["entries"] if one.get("trace")][3:] and
+        entries_of(timed, "?user=ada")["entries"], what="four entries",
+    )
+    told = [one for one in reversed(told) if one["action"] in ("verification", "recovery_codes.use")]
+    assert [(one["action"], one["detail"]["result"]) for one in told] == [
+        ("verification", "rejected"), ("recovery_codes.use", "accepted"), ("verification", "replayed"),
+        ("recovery_codes.use", "rejected"),
+    ]
+    for one in told:
+        assert one["trace"] == "0af7651916cd43dd8448eb211c80319c" and one["address"] == "127.0.0.1", one
+        assert one["actor"].startswith("key:") and one["actor"] != "key:0000000000000000"
+    assert codes[0] not in json.dumps(told)
+
+
+def test_what_costs_nothing_cannot_fill_the_disk(timed):
+    with timed.connect() as connection:
+        answers = connection.batch([{"user": "nobody", "code": "123456"}] * 2000)
+        assert {one["result"] for one in answers} == {"no_device"}
+        eventually(lambda: len(verifications(timed, "nobody")) > 100, what="the first ones")
+        assert len(verifications(timed, "nobody")) < 400
+        timed.clock.forward(10)
+        connection.verify("nobody", "123456")
+
+    def last():
+        return entries_of(timed, "?user=nobody&action=verification&limit=1")["entries"][0]["detail"]
+
+    assert eventually(lambda: "left_out" in last() and last(), what="the count")["left_out"] > 1500
+
+
+def test_a_lock_by_recovery_codes_is_told(timed):
+    timed.register("ada", step_back=1)
+    timed.expect(201, "POST", path_of("ada", "recovery-codes"))
+    alphabet = "346789CDFHJKMNPQ"
+    for i in range(10):
+        timed.verify("ada", "-".join([alphabet[i] * 4] * 4))
+    told = entries_of(timed, "?user=ada&action=user.lock")["entries"]
+    assert len(told) == 1 and told[0]["detail"]["hard"] is False and told[0]["address"] == "127.0.0.1"
+
+
+def test_commands_that_own_the_directory_are_told(server, tmp_path):
+    server.stop()
+    data = ["--data-dir", str(server.data_dir)]
+    rows = tmp_path / "rows.csv"
+    rows.write_text("user,name,secret,algorithm,digits,period\nada,phone,GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ,,,\n,x,,,,\n")
+    assert run("import", str(rows), "--format", "csv", *data).returncode == 1
+    assert run("backup", str(tmp_path / "backups"), *data).returncode == 0
+    target = tmp_path / "restored"
+    target.mkdir()
+    (target / "master.key").write_bytes((server.data_dir / "master.key").read_bytes())
+    (target / "master.key").chmod(0o600)
+    assert run("restore", str(tmp_path / "backups"), "--data-dir", str(target)).returncode == 0
+
+    def told(directory):
+        lines = run("audit", "export", "--data-dir", str(directory)).stdout.splitlines()
+        return [(one["actor"], one["action"], one.get("detail")) for one in map(json.loads, lines)]
+
+    imported = ("cli", "import", {"rows": 2, "devices": 1, "new_users": 1, "refused": 1})
+    assert told(server.data_dir)[1] == imported
+    assert told(server.data_dir)[2][:2] == ("cli", "backup.make")
+    assert [one[:2] for one in told(target)[1:]] == [imported[:2], ("cli", "restore")]
+    assert run("audit", "verify", "--data-dir", str(target)).returncode == 0
+
+
+def test_a_backup_over_rest_is_told(make_server, tmp_path):
+    server = make_server(config=f'[backup]\ndir = "{tmp_path}/backups"\n').start()
+    made = server.expect(201, "POST", "/v1/backups")
+    told = entries_of(server, "?action=backup.make")["entries"]
+    assert len(told) == 1 and told[0]["detail"]["id"] == made["id"] and told[0]["address"] == "127.0.0.1"

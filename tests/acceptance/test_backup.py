@@ -132,6 +132,25 @@ def test_backups_are_consistent_under_load_incremental_and_kept_in_bounds(backed
     assert done.returncode == 0, done.stderr
 
 
+def test_a_second_backup_copies_only_what_is_new(backed):
+    backed.stop()
+    backed.import_phones([Phone.made(f"many-{i:05}") for i in range(5000)])
+    backed.start()
+
+    def tables():
+        return {file.name: (file.stat().st_ino, file.stat().st_size) for file in (backed.backups / "shared_checksum").iterdir()}
+
+    first = backed.expect(201, "POST", "/v1/backups")
+    before = tables()
+    backed.register("ada")
+    second = backed.expect(201, "POST", "/v1/backups")
+    after = tables()
+    assert second["verified"] and second["id"] > first["id"]
+    assert all(after[name] == copied for name, copied in before.items()), "what was there is shared, not copied again"
+    new_bytes = sum(size for name, (_, size) in after.items() if name not in before)
+    assert 0 < new_bytes < sum(size for _, size in before.values()) / 4
+
+
 def test_neither_master_key_nor_secrets_are_in_a_backup(backed):
     phone = backed.register("ada")
     backed.expect(201, "POST", "/v1/backups")

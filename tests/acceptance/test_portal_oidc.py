@@ -1,9 +1,11 @@
 """Sign-in by an OpenID provider: a real one over TLS on the loopback, which can also be made to lie in every way that matters."""
 import base64
+import datetime
 import hashlib
 import http.server
 import json
 import os
+import re
 import ssl
 import subprocess
 import threading
@@ -12,7 +14,7 @@ import urllib.parse
 
 import pytest
 
-from watchword import Connection, have
+from watchword import Connection, have, run
 
 pytestmark = pytest.mark.skipif(not have("openssl"), reason="needs openssl")
 
@@ -29,10 +31,10 @@ def openssl(*arguments, stdin=None):
 
 
 class Key:
-    def __init__(self, directory, kid):
+    def __init__(self, directory, kid, bits=2048):
         self.kid = kid
         self.file = directory / f"{kid}.pem"
-        openssl("genrsa", "-out", self.file, "2048")
+        openssl("genrsa", "-out", self.file, bits)
 
     def jwk(self):
         modulus = openssl("rsa", "-in", self.file, "-noout", "-modulus").decode().strip().partition("=")[2]
@@ -41,7 +43,31 @@ class Key:
     def sign(self, claims, **header):
         head = {"alg": "RS256", "kid": self.kid, **header}
         text = base64url(json.dumps(head).encode()) + "." + base64url(json.dumps(claims).encode())
-        return text + "." + base64url(openssl("dgst", "-sha256", "-sign", self.file, stdin=text.encode()))
+        return text + "." + base64url(self.signature(text.encode(), head["alg"]))
+
+    def signature(self, text, algorithm):
+        pss = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest") if algorithm == "PS256" else ()
+        return openssl("dgst", "-sha256", "-sign", self.file, *pss, stdin=text)
+
+
+class EcKey(Key):
+    def __init__(self, directory, kid):
+        self.kid = kid
+        self.file = directory / f"{kid}.pem"
+        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.file)
+
+    def jwk(self):
+        point = openssl("ec", "-in", self.file, "-pubout", "-outform", "DER")[-64:]
+        return {"kty": "EC", "kid": self.kid, "crv": "P-256", "x": base64url(point[:32]), "y": base64url(point[32:])}
+
+    def signature(self, text, algorithm):
+        der = openssl("dgst", "-sha256", "-sign", self.file, stdin=text)
+        at, parts = 2, []
+        for _ in range(2):
+            length = der[at + 1]
+            parts.append(int.from_bytes(der[at + 2 : at + 2 + length], "big").to_bytes(32, "big"))
+            at += 2 + length
+        return b"".join(parts)
 
 
 class Provider:
@@ -56,6 +82,7 @@ class Provider:
         self.claims = {"preferred_username": "ada@example.org", "groups": ["staff"]}
         self.twist = None  # claims, provider -> token
         self.delay_s = 0
+        self.says_more = {}
         ca, cert, key, request = (directory / name for name in ("ca.pem", "tls.pem", "tls.key", "tls.csr"))
         openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", directory / "ca.key", "-out", ca, "-days", "2",
                 "-subj", "/CN=test authority", "-addext", "basicConstraints=critical,CA:TRUE")
@@ -105,6 +132,7 @@ class Provider:
             "token_endpoint": self.issuer + "/token",
             "jwks_uri": self.issuer + "/keys",
             "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+            **self.says_more,
         }
 
     def authorize(self, url):
@@ -169,7 +197,7 @@ owners = ["admin"]
 
 @pytest.fixture(autouse=True)
 def honest(provider):
-    provider.twist, provider.published, provider.delay_s = None, [provider.key], 0
+    provider.twist, provider.published, provider.delay_s, provider.says_more = None, [provider.key], 0, {}
     provider.claims = {"preferred_username": "ada@example.org", "groups": ["staff"]}
 
 
@@ -292,12 +320,53 @@ def test_a_token_that_lies_opens_nothing(portal, provider, lie):
     provider.twist = None
 
 
+@pytest.mark.parametrize("algorithm, make, entered", [
+    ("PS256", lambda folder: Key(folder, "pss"), True),
+    ("ES256", lambda folder: EcKey(folder, "curve"), True),
+    ("ES384", lambda folder: EcKey(folder, "wrong curve"), False),
+    ("RS256", lambda folder: EcKey(folder, "wrong family"), False),
+    ("RS256", lambda folder: Key(folder, "short", 1024), False),
+])
+def test_signatures_of_strong_algorithms_with_their_own_keys_count(make_server, provider, tmp_path, algorithm, make, entered):
+    server = own(make_server, provider, with_secret(tmp_path)).start()
+    key = make(tmp_path)
+    provider.published = [provider.other, key]
+    provider.twist = lambda claims, _: key.sign(claims, alg=algorithm)
+    _, (_, location, _) = sign_in(server, provider)
+    assert location == ("/portal/" if entered else "/portal/#error=sign_in_invalid")
+
+
+@pytest.mark.parametrize("says", [{"use": "enc"}, {"alg": "RS512"}, {"key_ops": ["sign"]}, {"key_ops": "verify"}])
+def test_a_key_that_is_for_something_else_does_not_count(make_server, provider, tmp_path, says):
+    server = own(make_server, provider, with_secret(tmp_path)).start()
+    plain = provider.key.jwk
+
+    class Other:
+        @staticmethod
+        def jwk():
+            return {**plain(), **says}
+
+    provider.published = [Other]
+    assert sign_in(server, provider)[1][1] == "/portal/#error=sign_in_invalid"
+
+
 def test_the_way_back_is_for_the_browser_that_went(portal, provider):
     went = Visit(portal)
     back = provider.authorize(went.log_in())
     other = Visit(portal)
     assert other.come_back(back)[1] == "/portal/#error=sign_in_expired"  # no cookie: somebody sent the link
-    assert went.come_back(back)[1] == "/portal/#error=sign_in_expired", "and it is used up"
+    assert went.come_back(back)[1] == "/portal/", "which harms nobody"
+    assert went.come_back(back)[1] == "/portal/#error=sign_in_expired", "and now it is used up"
+    kept = Visit(portal)
+    back = provider.authorize(kept.log_in())
+    cookie = dict(kept.cookies)
+    assert kept.come_back(back)[1] == "/portal/"
+    kept.cookies = cookie  # a browser that kept what it was told to forget: the provider gives nothing for a code twice
+    assert kept.come_back(back)[1] == "/portal/#error=sign_in_denied"
+    name = next(iter(cookie))
+    for changed in (cookie[name][:-4] + "AAAA", cookie[name][4:], "", "x" * 4000):
+        kept.cookies = {name: changed}
+        assert kept.come_back(back)[1] == "/portal/#error=sign_in_expired"
     assert Visit(portal).come_back({"code": "x", "state": "y"})[1] == "/portal/#error=sign_in_expired"
     visit, _ = sign_in(portal, provider)
     back = provider.authorize(visit.log_in())
@@ -320,6 +389,104 @@ def test_a_group_opens_the_console(portal, provider):
     assert visit.get("/console/api/v1/users")[0] == 200
     assert visit.get("/console/api/v1/api-keys")[0] == 403
     assert visit.get("/portal/api/session")[0] == 401
+
+
+def test_a_sign_in_for_the_console_that_fails_says_so_there(portal, provider):
+    provider.twist = LIES["audience"]
+    _, (_, location, _) = sign_in(portal, provider, "console")
+    assert location == "/console/#error=sign_in_invalid"
+
+
+def own(make_server, provider, more):
+    """A server with other settings; a public client, so without its secret."""
+    return make_server(config=f"""[portal.oidc]
+issuer = "{provider.issuer}"
+client_id = "{CLIENT}"
+ca_file = "{provider.ca}"
+redirect_uri = "http://127.0.0.1/portal/oidc/callback"
+{more}""")
+
+
+def test_a_public_client_sends_no_secret_and_is_refused_by_a_provider_that_wants_one(make_server, provider):
+    server = own(make_server, provider, "").start()
+    _, (_, location, _) = sign_in(server, provider)
+    assert location == "/portal/#error=sign_in_denied"
+
+
+def with_secret(tmp_path):
+    secret = tmp_path / "client.secret"
+    secret.write_text(SECRET + "\n")
+    secret.chmod(0o600)
+    return f'client_secret_file = "{secret}"\n'
+
+
+def test_an_email_that_nobody_verified_is_nobody(make_server, provider, tmp_path):
+    server = own(make_server, provider, with_secret(tmp_path) + 'user_claim = "email"\n').start()
+    for verified, entered in ((True, True), (False, False), ("true", False), (None, False)):
+        provider.claims = {"email": "ada@example.org"}
+        if verified is not None:
+            provider.claims["email_verified"] = verified
+        _, (_, location, _) = sign_in(server, provider)
+        assert location == ("/portal/" if entered else "/portal/#error=sign_in_invalid"), verified
+
+
+def test_groups_may_stand_deeper_and_alone(make_server, provider, tmp_path):
+    more = with_secret(tmp_path) + 'groups_claim = "realm_access.roles"\n[portal.oidc.console_groups]\n"/ops team" = ["audit"]\n'
+    server = own(make_server, provider, more).start()
+    for claims, entered in (({"realm_access": {"roles": ["x", "/ops team"]}}, True), ({"realm_access": {"roles": "/ops team"}}, True),
+                            ({"realm_access.roles": ["/ops team"]}, True), ({"realm_access": {"roles": ["/ops"]}}, False),
+                            ({"realm_access": ["/ops team"]}, False), ({"realm_access": {"roles": {"/ops team": 1}}}, False),
+                            ({"realm_access": {"roles": [["/ops team"]]}}, False), ({}, False)):
+        provider.claims = {"preferred_username": "ada", **claims}
+        visit, (_, location, _) = sign_in(server, provider, "console")
+        assert location == ("/console/" if entered else "/console/#error=not_in_group"), claims
+        if entered:
+            session = json.loads(visit.get("/console/api/session")[2])
+            assert session["scopes"] == ["audit"]
+            assert visit.get("/console/api/v1/audit")[0] == 200 and visit.get("/console/api/v1/users")[0] == 403
+    entries = server.expect(200, "GET", "/v1/audit?action=console.sign_in")["entries"]
+    assert {entry["actor"] for entry in entries} == {"console:ada"}
+
+
+def test_a_console_session_by_the_provider_is_short(make_server, provider, tmp_path):
+    more = with_secret(tmp_path) + 'console_session_s = 60\n[portal.oidc.console_groups]\nstaff = ["read"]\n'
+    server = own(make_server, provider, more).start()
+    visit, _ = sign_in(server, provider, "console")
+    session = json.loads(visit.get("/console/api/session")[2])
+    ends = datetime.datetime.fromisoformat(session["expires_at"].replace("Z", "+00:00")).timestamp()
+    assert 0 < ends - time.time() <= 61
+
+
+def test_a_provider_that_names_itself_in_every_answer_is_held_to_it(make_server, provider, tmp_path):
+    provider.says_more = {"authorization_response_iss_parameter_supported": True}
+    server = own(make_server, provider, with_secret(tmp_path)).start()
+    visit = Visit(server)
+    assert visit.come_back(provider.authorize(visit.log_in()))[1] == "/portal/#error=sign_in_expired"
+    assert visit.come_back({**provider.authorize(visit.log_in()), "iss": provider.issuer})[1] == "/portal/"
+
+
+def test_a_provider_that_is_another_or_speaks_in_the_clear_is_not_believed(make_server, provider):
+    for number, more in enumerate(({"issuer": "https://evil.example"}, {"token_endpoint": "http://127.0.0.1/token"},
+                                   {"jwks_uri": None}, {"authorization_endpoint": "javascript:alert(1)"})):
+        provider.says_more = more
+        server = own(lambda **options: make_server(f"server{number}", **options), provider, "").start()
+        assert Visit(server).get("/portal/oidc/login")[1] == "/portal/#error=provider_unavailable", more
+
+
+@pytest.mark.parametrize("settings", [
+    'issuer = "http://login.example"\nclient_id = "x"\nredirect_uri = "https://a/"',
+    'issuer = "https://login.example"\nredirect_uri = "https://a/"',
+    'issuer = "https://login.example"\nclient_id = "x"',
+    'issuer = "https://login.example"\nclient_id = "x"\nredirect_uri = "https://a/"\nscopes = ["profile"]',
+    'issuer = "https://login.example"\nclient_id = "x"\nredirect_uri = "https://a/"\ntimeout_s = 0',
+    'issuer = "https://login.example"\nclient_id = "x"\nredirect_uri = "https://a/"\nconsole_session_s = 5',
+    'issuer = "https://login.example"\nclient_id = "x"\nredirect_uri = "https://a/"\n[portal.oidc.console_groups]\nx = ["root"]',
+    'issuer = "https://login.example"\nclient_id = "x"\nredirect_uri = "https://a/"\nsecret = "y"',
+])
+def test_settings_that_make_no_sense_stop_the_start(tmp_path, settings):
+    (tmp_path / "w.toml").write_text(f"[portal.oidc]\n{settings}\n")
+    done = run("serve", "--config", tmp_path / "w.toml", "--data-dir", tmp_path / "none")
+    assert done.returncode == 1 and re.search(r"w\.toml:\d+: ", done.stderr), done.stderr
 
 
 def test_new_keys_of_the_provider_are_read(portal, provider):

@@ -24,7 +24,7 @@ class Authority:
 
     def __init__(self, folder, name="authority"):
         self.folder = folder
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
         self.certificate, self.key = folder / f"{name}.pem", folder / f"{name}.key"
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
                 "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
@@ -38,6 +38,29 @@ class Authority:
         openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
                 "-days", days, "-extfile", extensions, "-out", certificate)
         return certificate, key
+
+    def expired(self, name, common_name):
+        """A certificate of yesterday."""
+        certificate, key = self.issue(name, common_name)
+        request = certificate.with_suffix(".csr")
+        done = subprocess.run(["faketime", "3 days ago", "openssl", "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey",
+                               self.key, "-CAcreateserial", "-days", "1", "-out", certificate], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return certificate, key
+
+    def revoked(self, into, *certificates):
+        """Writes the authority's list of what it has revoked, with these in it too."""
+        config = self.folder / "ca.conf"
+        if not config.exists():
+            (self.folder / "index").write_text("")
+            (self.folder / "crlnumber").write_text("01\n")
+            config.write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={self.folder}/index\ncrlnumber={self.folder}/crlnumber\n"
+                              "default_md=sha256\ndefault_crl_days=30\nunique_subject=no\n")
+        mine = ("-config", config, "-cert", self.certificate, "-keyfile", self.key)
+        for certificate in certificates:
+            openssl("ca", *mine, "-revoke", certificate)
+        openssl("ca", *mine, "-gencrl", "-out", self.folder / "new.crl")
+        os.replace(self.folder / "new.crl", into)
 
 
 class TlsConnection(Connection):
@@ -314,6 +337,7 @@ def test_the_start_fails_where_a_file_is_broken(estate, tmp_path, broken):
     '[[listener]]\nkey_file = "k"\n',
     '[[listener]]\ncertificate_file = "c"\nclient_certificate = "required"\n',
     '[[listener]]\ncertificate_file = 1\n',
+    '[[listener]]\ncertificate_file = "c"\nclient_crl_file = "l"\n',
     '[[client_certificate]]\nname = "a"\nscopes = ["everything"]\n',
     '[[client_certificate]]\nname = "a"\nscopes = []\n',
     '[[client_certificate]]\nscopes = ["verify"]\n',
@@ -357,6 +381,151 @@ def test_unknown_names_and_foreign_certificates_are_nobody(estate):
         with TlsConnection(estate.tls_port, client=forged) as tls:
             tls.request("POST", "/v1/verify", {"user": "a", "code": "123456"})
     estate.assert_healthy()
+
+
+def test_a_common_name_beside_alternative_names_stands_for_nobody(estate):
+    both = estate.authority.issue("both", "vpn.example.org", "DNS:laptop.example.org")
+    with TlsConnection(estate.tls_port, client=both) as tls:
+        assert_problem(tls.request("POST", "/v1/verify", {"user": "a", "code": "123456"}), 401)
+    addresses = estate.authority.issue("addresses", "vpn.example.org", "IP:10.0.0.1")
+    with TlsConnection(estate.tls_port, client=addresses) as tls:
+        assert tls.verify("nobody", "123456")["result"] == "no_device", "an IP address is no name of these"
+    several = estate.authority.issue("several", "whoever", "DNS:other.example.org,DNS:vpn.example.org,email:a@example.org")
+    with TlsConnection(estate.tls_port, client=several) as tls:
+        assert tls.verify("nobody", "123456")["result"] == "no_device"
+
+
+@pytest.mark.parametrize("san", ["DNS:VPN.example.org", "DNS:*.example.org", "DNS:vpn.example.org.", "email:vpn.example.org@x.org",
+                                 "URI:urn:desk:2", "DNS:evil-vpn.example.org"])
+def test_names_are_compared_byte_for_byte(estate, san):
+    client = estate.authority.issue("nearly", "whoever", san)
+    with TlsConnection(estate.tls_port, client=client) as tls:
+        assert_problem(tls.request("POST", "/v1/verify", {"user": "a", "code": "123456"}), 401)
+        assert_problem(tls.request("GET", "/v1/users"), 401)
+
+
+def test_the_trail_names_the_certificate(estate):
+    client = estate.authority.issue("desk2", "whoever", "URI:urn:desk:1")
+    with TlsConnection(estate.tls_port, client=client) as tls:
+        assert tls.request("POST", "/v1/users/cert-ada/devices", {"name": "phone"}).status == 201
+        assert_problem(tls.request("DELETE", "/v1/users/cert-ada"), 403)
+    entries = estate.expect(200, "GET", "/v1/audit?action=device.begin&user=cert-ada")["entries"]
+    assert [entry["actor"] for entry in entries] == ["certificate:urn:desk:1"]
+    watchword.eventually(lambda: any(entry["actor"] == "certificate:urn:desk:1" for entry in
+                                     estate.expect(200, "GET", "/v1/audit?action=request.refused")["entries"]), 10, "the refusal")
+
+
+def test_an_expired_certificate_is_not_let_in(estate):
+    expired = estate.authority.expired("late", "vpn.example.org")
+    with pytest.raises((ssl.SSLError, Closed, OSError)):
+        with TlsConnection(estate.tls_port, client=expired) as tls:
+            tls.request("POST", "/v1/verify", {"user": "a", "code": "123456"})
+    estate.assert_healthy()
+
+
+def own_server(folder, more="", listener="", clock=None):
+    """With an authority and a certificate of its own: a plain listener, and one with TLS."""
+    authority = Authority(folder / "ca")
+    certificate, key = authority.issue("server", "localhost", "DNS:localhost")
+    server = watchword.Server(folder / "server", clock=clock, config=f"""
+[[listener]]
+port = 0
+[[listener]]
+port = 0
+certificate_file = "{certificate}"
+key_file = "{key}"
+client_ca_file = "{authority.certificate}"
+{listener}
+[[client_certificate]]
+name = "vpn.example.org"
+scopes = ["verify"]
+{more}""")
+    server.authority = authority
+    return server
+
+
+def tls_port(server):
+    return int(re.findall(r'"listening","address":"127\.0\.0\.1:(\d+)"', server.log())[-1])
+
+
+def test_a_certificate_that_ends_while_connected_counts_no_more(tmp_path):
+    server = own_server(tmp_path, clock=watchword.Clock(tmp_path))
+    client = server.authority.issue("vpn", "vpn.example.org")
+    server.start()
+    try:
+        with TlsConnection(tls_port(server), client=client) as tls:
+            assert tls.verify("nobody", "123456")["result"] == "no_device"
+            server.clock.forward(21 * 86400)
+            assert_problem(tls.request("POST", "/v1/verify", {"user": "a", "code": "123456"}), 401)
+    finally:
+        server.end()
+
+
+def test_a_revoked_certificate_is_not_let_in_and_an_open_connection_loses_it(tmp_path):
+    revocations = tmp_path / "revoked.crl"
+    server = own_server(tmp_path, listener=f'client_crl_file = "{revocations}"')
+    good = server.authority.issue("good", "vpn.example.org")
+    bad = server.authority.issue("bad", "vpn.example.org")
+    bad_later = server.authority.issue("later", "vpn.example.org")
+    server.authority.revoked(revocations, bad[0])
+    server.start()
+
+    def enters(client):
+        try:
+            with TlsConnection(tls_port(server), client=client) as tls:
+                return tls.verify("nobody", "123456")["result"] == "no_device"
+        except (ssl.SSLError, Closed, OSError):
+            return False
+
+    try:
+        assert enters(good) and enters(bad_later) and not enters(bad)
+        with TlsConnection(tls_port(server), client=bad_later) as tls, TlsConnection(tls_port(server), client=good) as other:
+            assert tls.verify("nobody", "123456")["result"] == "no_device"
+            server.authority.revoked(revocations, bad_later[0])
+            request = ("POST", "/v1/verify", {"user": "a", "code": "123456"})
+            eventually(lambda: tls.request(*request).status == 401, 10, "the new list")
+            assert other.request(*request).status == 200
+        assert enters(good) and not enters(bad_later)
+        # A list that is broken leaves the one that was read; the log says so.
+        revocations.write_text("rubbish")
+        eventually(lambda: "the old one stays" in server.log(), 10, "the log")
+        assert enters(good) and not enters(bad)
+    finally:
+        server.end()
+
+
+def test_the_portals_proxy_proves_itself_by_certificate(tmp_path):
+    secret = tmp_path / "proxy.secret"
+    secret.write_text("s" * 40)
+    secret.chmod(0o600)
+    proxy = '[portal.proxy]\nuser_header = "X-User"\naddresses = ["127.0.0.1"]\nclient_certificate = "proxy.example.org"\n'
+    for name, more, headers in (("alone", "", {}), ("both", f'shared_secret_file = "{secret}"\n', {"X-Watchword-Proxy-Secret": "s" * 40})):
+        server = own_server(tmp_path / name, proxy + more)
+        mine = server.authority.issue("proxy", "proxy.example.org")
+        other = server.authority.issue("vpn", "vpn.example.org")
+        server.start()
+        try:
+            def enter(client, **more_headers):
+                with TlsConnection(tls_port(server), client=client) as tls:
+                    return tls.request("POST", "/portal/api/session", headers={"X-User": "ada", **more_headers}).status
+
+            assert enter(mine, **headers) == 201
+            assert enter(other, **headers) == 401 and enter(None, **headers) == 401
+            if headers:
+                assert enter(mine) == 401, "both are asked for"
+            with TlsConnection(tls_port(server), client=mine) as tls:
+                assert_problem(tls.request("GET", "/v1/users"), 401)  # the proxy is no caller of the API
+                assert tls.request("GET", "/portal/api/session").status == 401
+        finally:
+            server.end()
+
+
+def test_a_proxy_without_proof_or_without_a_listener_for_it_stops_the_start(tmp_path):
+    for config in ('[portal.proxy]\nuser_header = "X-User"\naddresses = ["127.0.0.1"]\n',
+                   '[portal.proxy]\nuser_header = "X-User"\naddresses = ["127.0.0.1"]\nclient_certificate = "p"\n'):
+        (tmp_path / "w.toml").write_text(config)
+        done = watchword.run("serve", "--config", tmp_path / "w.toml", "--data-dir", tmp_path / "none")
+        assert done.returncode == 1 and "portal.proxy" in done.stderr, done.stderr
 
 
 def test_where_a_client_certificate_is_required_nobody_enters_without(estate):

@@ -241,7 +241,9 @@ class Connection:
         for line in lines[1:]:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-        assert "transfer-encoding" not in headers
+        if "transfer-encoding" in headers:
+            assert headers["transfer-encoding"] == "chunked" and "content-length" not in headers, headers
+            return Response(status, headers, b"" if head_only else self._chunks())
         length = 0 if head_only else int(headers.get("content-length", 0))
         while len(self.input) < length:
             self._more()
@@ -249,6 +251,21 @@ class Connection:
         if status == 100:
             return self.read(head_only)
         return Response(status, headers, body)
+
+    def _chunks(self):
+        body = []
+        while True:
+            while b"\r\n" not in self.input:
+                self._more()
+            size, _, self.input = self.input.partition(b"\r\n")
+            size = int(size, 16)
+            while len(self.input) < size + 2:
+                self._more()
+            assert self.input[size : size + 2] == b"\r\n"
+            body.append(self.input[:size])
+            self.input = self.input[size + 2 :]
+            if size == 0:
+                return b"".join(body)
 
     def request(self, method, path, body=None, headers=None, key=None):
         self.send(request_bytes(method, path, body, key or self.key, headers))
@@ -352,8 +369,8 @@ class Server:
     def _config_flags(self):
         return ["--config", str(self.config_file)] if self.config_file else []
 
-    def start(self):
-        """On a port that the kernel chooses and the log tells."""
+    def start(self, ready=True):
+        """On a port that the kernel chooses and the log tells. `ready` False: not waited for."""
         assert self.process is None
         own_listeners = self.config_file and "[[listener]]" in self.config_file.read_text()  # with port 0, the first one plain
         listen = [] if own_listeners else ["--listen", "127.0.0.1:0"]
@@ -365,7 +382,8 @@ class Server:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         try:
             self.port = eventually(lambda: self._port_told(before), START_S, "the port", every_s=0.002)
-            eventually(self._ready_or_gone, START_S, "readiness", every_s=0.002)
+            if ready:
+                eventually(self._ready_or_gone, START_S, "readiness", every_s=0.002)
         except AssertionError as error:
             self.kill9()
             raise AssertionError(f"{error}; log:\n{self.log()}") from None

@@ -168,7 +168,7 @@ TEST_F(AdminPlaneTest, RefusesAPolicyThatIsNotOne) {
 
 TEST_F(AdminPlaneTest, ManagesKeys) {
   const json::object made = object(201, Method::post, "/v1/api-keys", R"({"name":"ops","scopes":["admin","read"]})");
-  EXPECT_TRUE(keys.authenticate(text(made, "key")).has_value());
+  EXPECT_TRUE(keys.authenticate(text(made, "key"), boost::asio::ip::make_address("192.0.2.7"), now).has_value());
   EXPECT_EQ(json::serialize(made.at("scopes")), R"(["read","admin"])");
   const json::object list = object(200, Method::get, "/v1/api-keys");
   const json::object listed = list.at("api_keys").as_array().at(0).as_object();
@@ -178,7 +178,7 @@ TEST_F(AdminPlaneTest, ManagesKeys) {
   EXPECT_EQ(refusal(Method::del, path), "409 last_admin_key");
   const json::object other = object(201, Method::post, "/v1/api-keys", R"({"name":"ops 2","scopes":["admin"]})");
   EXPECT_EQ(refusal(Method::del, path), "204");
-  EXPECT_FALSE(keys.authenticate(text(made, "key")).has_value());
+  EXPECT_FALSE(keys.authenticate(text(made, "key"), boost::asio::ip::make_address("192.0.2.7"), now).has_value());
   EXPECT_EQ(refusal(Method::del, path), "404 key_not_found");
   EXPECT_EQ(refusal(Method::post, "/v1/api-keys", R"({"name":"","scopes":["read"]})"), "400 bad_request name");
   EXPECT_EQ(refusal(Method::post, "/v1/api-keys", R"({"name":"n","scopes":[]})"), "400 bad_request scopes");

@@ -12,7 +12,7 @@ constexpr std::string_view defaults =
     R"({"self_registration":"allowed","max_devices_per_user":8,"no_device_action":"register","prompt":"always",)"
     R"("issuer":"Watchword","algorithm":"SHA1","digits":6,"period":30,"window_steps":1,"registration_window_steps":1,)"
     R"("max_drift_steps":10,"pending_expires_s":600,)"
-    R"("lockout":{"failures":10,"delay_s_min":1,"delay_s_max":1800,"hard_failures":100}})";
+    R"("lockout":{"failures":10,"delay_s_min":1,"delay_s_max":1800,"hard_failures":100},"audit_verifications":"refusals"})";
 
 std::string replaced(std::string_view from, std::string_view to) {
   std::string text(defaults);
@@ -33,6 +33,7 @@ engine::Policy unlike_the_defaults() {
   policy.max_drift_steps = 20;
   policy.pending_expires_s = 900;
   policy.lockout = {.failures = 5, .delay_s_min = 2, .delay_s_max = 60, .hard_failures = 50};
+  policy.audit_verifications = engine::AuditVerifications::all;
   return policy;
 }
 
@@ -55,6 +56,13 @@ TEST(PolicyDocument, IsWholeOrRefused) {
     EXPECT_EQ(policy.error().field, field);
     EXPECT_EQ(policy.error().status, 400u);
   }
+}
+
+TEST(PolicyDocument, AuditsRefusalsWhereAWriterDoesNotKnowThatField) {
+  const auto policy = parse_policy(replaced(R"(,"audit_verifications":"refusals")", ""));
+  ASSERT_TRUE(policy.has_value());
+  EXPECT_EQ(policy->audit_verifications, engine::AuditVerifications::refusals);
+  EXPECT_EQ(parse_policy(replaced("refusals", "some")).error().field, "audit_verifications");
 }
 
 TEST(PolicyDocument, NamesAFieldOutOfRange) {

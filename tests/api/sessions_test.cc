@@ -36,6 +36,21 @@ TEST(Sessions, EndWhenIdleAndAtTheLatestAfterTheirWholeTime) {
   EXPECT_EQ(sessions.size(), 0U);
 }
 
+TEST(Sessions, EndEarlierWhereTheyAreToBeShort) {
+  Sessions sessions({.idle = seconds(900), .absolute = seconds(3600), .sessions_max = 100});
+  Session brief = of("ada", SessionKind::console);
+  brief.absolute_s = 1000;
+  const auto opened = sessions.open(brief, start);
+  EXPECT_TRUE(sessions.find(SessionKind::console, opened->id, after(800)));
+  EXPECT_EQ(sessions.find(SessionKind::console, opened->id, after(900))->expires, after(1000));
+  EXPECT_FALSE(sessions.find(SessionKind::console, opened->id, after(1000)));
+  Session longer = of("eve", SessionKind::console);
+  longer.absolute_s = 100'000;
+  const std::string id = sessions.open(longer, start)->id;
+  for (std::int64_t at = 800; at < 3600; at += 800) EXPECT_TRUE(sessions.find(SessionKind::console, id, after(at)));
+  EXPECT_FALSE(sessions.find(SessionKind::console, id, after(3600)));
+}
+
 TEST(Sessions, EndWhereTheClockWasSetBack) {
   Sessions sessions({.idle = seconds(900), .absolute = seconds(3600), .sessions_max = 100});
   const std::string id = sessions.open(of("ada"), start)->id;

@@ -29,14 +29,19 @@ class VerifyRoute : public engine::test::EngineTest {
     const std::optional<RequestHead> head = parse_head(input, fault);
     if (!head) return false;
     exchange.out.clear();
-    const auto progress = plane.verify(exchange, input.substr(head->bytes, head->content_length), start);
+    if (plane.verify(exchange, input.substr(head->bytes, head->content_length)) != VerifyPlane::Progress::waits)
+      return false;
+    bool ready = false;
+    plane.judge(start,
+                [&](const Exchange&, VerifyPlane::Progress progress) { ready = progress == VerifyPlane::Progress::ready; });
     plane.publish();
-    return progress == VerifyPlane::Progress::ready;
+    return ready;
   }
 
   DroppingSink sink;
   engine::Producer& producer{engine.committer.add_producer(&sink)};
-  VerifyPlane plane{engine, producer};
+  LoopMetrics metrics;
+  VerifyPlane plane{engine, producer, &metrics};
   Exchange exchange;
 };
 

@@ -51,6 +51,7 @@ TEST(Config, TheFileThatComesWithItSaysTheDefaults) {
   EXPECT_EQ(read.server.write_timeout, defaults.server.write_timeout);
   EXPECT_EQ(read.server.drain_timeout, defaults.server.drain_timeout);
   EXPECT_EQ(read.log.level, defaults.log.level);
+  EXPECT_EQ(read.metrics.enabled, defaults.metrics.enabled);
   EXPECT_EQ(read.policy, defaults.policy);
 }
 

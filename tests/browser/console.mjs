@@ -225,6 +225,36 @@ test("an API key is made, shown once, works, and is revoked; a key of few scopes
   await visitor.close();
 });
 
+test("an API key expires, is bound to networks, and is rotated: the new one works, the old one for a while", async (t) => {
+  const { api_keys: known } = await server.rest("GET", "/v1/api-keys");
+  if (known[0].last_used_at === undefined) return t.skip("this server's keys do not expire");
+  const visitor = await enterConsole(browser, server);
+  const { page } = visitor;
+  await open(page, "API keys");
+  await page.getByLabel("Name").fill("Nightly job");
+  await page.getByLabel("read people and devices").check();
+  await page.getByLabel("Expires").selectOption({ label: "90 days" });
+  await page.getByLabel("Only from").fill("10.0.0.0/33");
+  await page.getByRole("button", { name: "Create key" }).click();
+  await page.getByRole("alert").getByText("Address ranges are").waitFor();
+  assert.equal(await page.getByLabel("Only from").getAttribute("aria-invalid"), "true");
+  await page.getByLabel("Only from").fill("127.0.0.0/8, 10.0.0.0/8");
+  await page.getByRole("button", { name: "Create key" }).click();
+  await page.getByText("This is the key of “Nightly job”.").waitFor();
+  const old = await page.locator("code.once").textContent();
+  await rowOf(page, "Nightly job").getByText("127.0.0.0/8, 10.0.0.0/8").waitFor();
+  await page.getByRole("button", { name: "Rotate Nightly job" }).click();
+  await page.getByRole("dialog").getByText("The old one goes on working for 24 hours").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Rotate" }).click();
+  await page.waitForFunction((before) => document.querySelector("code.once")?.textContent !== before, old);
+  const fresh = await page.locator("code.once").textContent();
+  for (const key of [old, fresh]) {
+    const answer = await fetch(`${server.base}/v1/users?limit=1`, { headers: { Authorization: `Bearer ${key}` } });
+    assert.equal(answer.status, 200);
+  }
+  await visitor.close();
+});
+
 test("the audit trail is filtered by person, action and time, and older entries follow on request", async () => {
   const user = "audited";
   for (let i = 0; i < 8; ++i) await server.rest("POST", `/v1/users/${user}/devices`, { name: `Phone ${i}` });

@@ -223,3 +223,26 @@ test("an administrator's key is not kept by the page that takes it", async () =>
   assert.equal(server.log().includes(server.admin), false);
   await visitor.close();
 });
+
+test("what the console shows once, a link, a secret, a key, is gone when its page is left", async () => {
+  const visitor = await enterConsole(browser, server);
+  const { page } = visitor;
+  await page.goto(`${server.base}/console/#/users/somebody`);
+  await page.getByRole("button", { name: "Make a link" }).click();
+  const token = (await page.locator("code.once").textContent()).split("=")[1];
+  await page.getByLabel("Device name").fill("Token 7");
+  await page.getByRole("button", { name: "Begin registration" }).click();
+  await page.getByLabel("Code that the device shows").waitFor();
+  const grouped = await page.locator("code.once").last().textContent();
+  assert.equal((await holds(page, grouped)).heap, true);
+  await page.getByRole("navigation", { name: "Sections" }).getByRole("link", { name: "API keys" }).click();
+  await page.getByLabel("Name").fill("Job");
+  await page.getByLabel("read people and devices").check();
+  await page.getByRole("button", { name: "Create key" }).click();
+  const key = await page.locator("code.once").textContent();
+  for (const secret of [token, grouped, grouped.replaceAll(" ", "")]) assert.deepEqual(await holds(page, secret), clean);
+  await page.getByRole("navigation", { name: "Sections" }).getByRole("link", { name: "Policy" }).click();
+  await page.getByRole("heading", { name: "Policy" }).waitFor();
+  assert.deepEqual(await holds(page, key), clean);
+  await visitor.close();
+});

@@ -68,5 +68,35 @@ TEST(Committer, CommitsChangesOfManyThreads) {
   EXPECT_EQ(committer.commit({}), Outcome::failed);
 }
 
+TEST(Committer, SettlesWhenEverythingIsOnDisk) {
+  MemoryStore store;
+  engine::Committer committer(store);
+  Producer& producer = committer.add_producer(nullptr);
+  EXPECT_TRUE(committer.settle());
+  EXPECT_EQ(store.groups, 0) << "nothing was pushed, so nothing is written";
+  producer.push({{{1}, 1}, {ReplayWord::make(7, 0).bits, 0}}, nullptr);
+  EXPECT_FALSE(committer.settle()) << "pushed, but nobody publishes";
+  producer.publish();
+  EXPECT_TRUE(committer.settle());
+  EXPECT_EQ(ReplayWord{store.cell({1}, 1).word}.last_step(), 7);
+  committer.stop();
+  producer.push({{{1}, 1}, {ReplayWord::make(8, 0).bits, 0}}, nullptr);
+  EXPECT_FALSE(committer.settle());
+}
+
+TEST(Committer, WritesWithTheNextGroupWhatAFailedOneLost) {
+  MemoryStore store;
+  engine::Committer committer(store);
+  Producer& producer = committer.add_producer(nullptr);
+  store.next_outcome = Outcome::failed;
+  producer.push({{{1}, 1}, {ReplayWord::make(7, 0).bits, 0}}, nullptr);
+  producer.publish();
+  EXPECT_FALSE(committer.settle());
+  EXPECT_EQ(store.cell({1}, 1), CellValue{});
+  store.next_outcome = Outcome::durable;
+  EXPECT_TRUE(committer.settle());
+  EXPECT_EQ(ReplayWord{store.cell({1}, 1).word}.last_step(), 7);
+}
+
 }  // namespace
 }  // namespace watchword::engine::test

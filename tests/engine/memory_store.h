@@ -15,6 +15,7 @@ class MemoryStore : public Store {
  public:
   void advance(std::span<const CellWrite> cells, std::span<const Change* const> changes, std::span<Outcome> cell_outcomes,
                std::span<Outcome> change_outcomes) noexcept override {
+    held_.wait(true);
     const std::lock_guard lock(mutex_);
     ++groups;
     std::fill(cell_outcomes.begin(), cell_outcomes.end(), next_outcome);
@@ -50,6 +51,13 @@ class MemoryStore : public Store {
       if (!visit(record)) return;
     }
   }
+  void scan(std::string_view after, const std::function<bool(const UserRecord&)>& visit) override {
+    for (auto at = users_.upper_bound(std::string(after)); at != users_.end(); ++at) {
+      UserRecord record = at->second;
+      for (DeviceRecord& device : record.devices) device.secret = {};
+      if (!visit(record)) return;
+    }
+  }
   UserNumber allocate_number(std::string_view) override { return {++numbers_}; }
   std::optional<std::string> document(std::string_view name) override {
     const std::lock_guard lock(mutex_);
@@ -71,10 +79,21 @@ class MemoryStore : public Store {
     for (std::size_t i = trail_.size(); i-- > 0;) page.rows.push_back({i + 1, trail_[i]});
     return page;
   }
+  std::uint64_t audit_last() const noexcept override {
+    const std::lock_guard lock(mutex_);
+    return trail_.size();
+  }
+  std::vector<AuditRow> audit_after(std::uint64_t after, std::size_t limit) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<AuditRow> rows;
+    for (std::size_t i = after; i < trail_.size() && rows.size() < limit; ++i) rows.push_back({i + 1, trail_[i]});
+    return rows;
+  }
   const SecretBytes& hash_key() const override { return hash_key_; }
   StoreHealth health() const override { return {writable_, false, ""}; }
   bool writable() const noexcept override { return writable_; }
   void put_bulk(std::span<const UserRecord> users) override {
+    const std::lock_guard lock(mutex_);
     for (const UserRecord& user : users) users_[user.user] = user;
   }
   void finish_bulk() override {}
@@ -82,6 +101,13 @@ class MemoryStore : public Store {
   CellValue cell(UserNumber user, std::uint32_t slot) {
     const std::lock_guard lock(mutex_);
     return cells_[{user, slot}];
+  }
+
+  // Between the two, advance() waits.
+  void hold() { held_ = true; }
+  void release() {
+    held_ = false;
+    held_.notify_all();
   }
 
   std::atomic<Outcome> next_outcome = Outcome::durable;
@@ -103,7 +129,8 @@ class MemoryStore : public Store {
     trail_.insert(trail_.end(), change.audit.begin(), change.audit.end());
   }
 
-  std::mutex mutex_;
+  std::atomic<bool> held_ = false;
+  mutable std::mutex mutex_;
   std::map<std::string, UserRecord> users_;
   std::map<CellKey, CellValue> cells_;
   std::map<std::string, std::string> documents_;

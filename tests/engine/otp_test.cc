@@ -166,6 +166,35 @@ TEST_P(Kernels, AgreeWithLiboathForTwoThousandRandomKeys) {
   }
 }
 
+void agrees_with_openssl(SideBySide kernel) {
+  if (kernel == nullptr) GTEST_SKIP() << "this processor lacks it";
+  std::mt19937_64 random(11);
+  for (std::size_t count = 1; count <= 70; ++count) {
+    std::vector<std::array<std::uint8_t, 40>> states(count);
+    std::vector<std::uint32_t> values(count), expected(count);
+    std::vector<CodeJob> jobs(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      Bytes secret(random() % 100);
+      for (auto& byte : secret) byte = static_cast<std::uint8_t>(random());
+      alignas(8) std::uint8_t state[key_state_bytes_max];
+      derive_key_state(Algorithm::sha1, secret, state);
+      std::copy_n(state, 40, states[i].begin());
+      jobs[i] = {states[i].data(), random() >> (random() % 64), &values[i]};
+      openssl_kernel().truncate(Algorithm::sha1, state, jobs[i].counter, 1, &expected[i]);
+    }
+    kernel(jobs.data(), count);
+    ASSERT_EQ(values, expected) << count;
+  }
+}
+
+TEST(SideBySide, VectorsAgreeWithOpenSslForRandomKeysAndCountersInEveryNumber) {
+  agrees_with_openssl(avx2_side_by_side());
+}
+
+TEST(SideBySide, ShaExtensionsAgreeWithOpenSslForRandomKeysAndCountersInEveryNumber) {
+  agrees_with_openssl(sha_extensions_kernel() == nullptr ? nullptr : sha_extensions_kernel()->sha1_side_by_side);
+}
+
 TEST(FormatCode, KeepsLeadingZeros) {
   EXPECT_EQ(format_code(0, 6), "000000");
   EXPECT_EQ(format_code(7081804, 8), "07081804");

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { load } from "./load.mjs";
 
 const { bucketsOf, parseMetrics, pointBetween, quantileBetween, readingOf } = await load("console/metrics.ts");
-const { changedFields, effectOf, policyFields, valueOf, withValue } = await load("console/policy_fields.ts");
+const { changedFields, effectOf, fieldsOf, policyFields, valueOf, withValue } = await load("console/policy_fields.ts");
 const { query } = await load("console/api.ts");
 const { en } = await load("texts/en.ts");
 
@@ -70,6 +70,13 @@ test("a policy's settings are changed one at a time, and what this page does not
   assert.deepEqual(changedFields(policy, changed), ["digits", "lockout.failures"]);
   assert.deepEqual(changedFields(policy, withValue(changed, "digits", 6)), ["lockout.failures"]);
   assert.equal(policy.digits, 6, "the one before is left alone");
+});
+
+test("a setting that the server's policy does not have is not offered", () => {
+  const names = (of) => fieldsOf(of).map(({ name }) => name);
+  assert.equal(names(policy).includes("audit_verifications"), false);
+  assert.equal(names({ ...policy, audit_verifications: "none" }).includes("audit_verifications"), true);
+  assert.equal(names({ ...policy, issuer: "" }).includes("issuer"), true, "an emptied field stays");
 });
 
 test("every setting says what it does at every choice, with nothing left to fill in", () => {

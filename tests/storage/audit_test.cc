@@ -84,6 +84,20 @@ TEST_F(AuditTrail, IsReadInPagesWithoutGapOrRepetition) {
   for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], entries - i);
 }
 
+TEST_F(AuditTrail, IsReadOnwardsFromANumber) {
+  EXPECT_EQ(store->audit_last(), std::uint64_t{entries});
+  const std::vector<AuditRow> rows = store->audit_after(3, 4);
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows.front().sequence, 4u);
+  EXPECT_EQ(rows.front().entry, entry(4, "ada", "device.begin"));
+  EXPECT_EQ(rows.back().sequence, 7u);
+  EXPECT_TRUE(store->audit_after(entries, 4).empty());
+  reopen();
+  EXPECT_EQ(store->audit_last(), std::uint64_t{entries});
+  record(20, "ada", "user.unlock");
+  EXPECT_EQ(store->audit_after(entries, 4).size(), 1u);
+}
+
 TEST_F(AuditTrail, BreaksAtAFlippedBit) {
   for (const std::size_t byte : {std::size_t{0}, std::size_t{5}, std::size_t{40}, std::size_t{90}}) {
     tamper([&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family) {

@@ -4,6 +4,7 @@
 #include "storage/aead.h"
 #include "storage/key_ring.h"
 #include "storage/rocksdb/format.h"
+#include "storage/sealed_keys.h"
 #include "tests/storage/store_fixture.h"
 
 namespace watchword::storage::test {
@@ -33,19 +34,19 @@ TEST(Aead, OpensWhatItSealedAndNothingElse) {
 
 TEST(KeyRing, ASealedSecretBelongsToItsUserAndDevice) {
   const SecretBytes master = SecretBytes::random(32);
-  const KeyRing ring(master, KeyRing::make(master));
+  const KeyRing ring = open_keys(master, make_key_rows(master, 0));
   const SecretBytes secret = SecretBytes::random(20);
   const std::string sealed = ring.seal("ada", DeviceId{1}, secret);
   EXPECT_EQ(ring.open("ada", DeviceId{1}, sealed)->bytes(), secret.bytes());
   EXPECT_FALSE(ring.open("bob", DeviceId{1}, sealed));
   EXPECT_FALSE(ring.open("ada", DeviceId{2}, sealed));
-  const KeyRing other(master, KeyRing::make(master));
+  const KeyRing other = open_keys(master, make_key_rows(master, 0));
   EXPECT_FALSE(other.open("ada", DeviceId{1}, sealed));
 }
 
 TEST(Format, ARowThatWasMovedToAnotherUserDoesNotOpen) {
   const SecretBytes master = SecretBytes::random(32);
-  const KeyRing ring(master, KeyRing::make(master));
+  const KeyRing ring = open_keys(master, make_key_rows(master, 0));
   UserRecord user;
   user.user = "ada";
   user.number = {16};

@@ -1,5 +1,5 @@
 // API keys: listed, rotated and revoked. A key itself is shown once, when it is made.
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
 import { Busy, Confirm, CopyButton, Note, PageTitle, Time } from "../shared/parts";
@@ -146,8 +146,11 @@ function KeyRow({ apiKey, lives, onAsk }: { apiKey: ApiKey; lives: boolean; onAs
 
 function ShownOnce({ name, secret }: { name: string; secret: string }) {
   const t = useTexts().console;
+  const place = useRef<HTMLElement>(null);
+  // The form that made it may be a screen further down.
+  useEffect(() => place.current?.scrollIntoView({ block: "nearest" }), [secret]);
   return (
-    <section class="card" aria-label={t.apiKey}>
+    <section class="card" aria-label={t.apiKey} ref={place}>
       <Note kind="good">{fill(t.keyCreated, { name })}</Note>
       <code class="once" translate={false}>
         {secret}

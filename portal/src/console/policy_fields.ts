@@ -32,7 +32,13 @@ export const policyFields: PolicyField[] = [
   { name: "lockout.delay_s_min", group: "lockout", min: 1 },
   { name: "lockout.delay_s_max", group: "lockout", min: 1 },
   { name: "lockout.hard_failures", group: "lockout", min: 1, max: 100 },
+  { name: "audit_verifications", group: "audit", choices: ["all", "refusals", "none"] },
 ];
+
+// Those that this server's policy has.
+export function fieldsOf(policy: Policy): PolicyField[] {
+  return policyFields.filter(({ name }) => valueOf(policy, name) !== "" || name === "issuer");
+}
 
 export function valueOf(policy: Policy, name: string): PolicyValue {
   const [outer = "", inner] = name.split(".");
@@ -95,5 +101,7 @@ export function effectOf(policy: Policy, name: FieldName, t: TextsOf, language: 
       return fill(e.lockout_delay_s_max, { t: duration(number, language) });
     case "lockout.hard_failures":
       return fill(e.lockout_hard_failures, { v: number });
+    case "audit_verifications":
+      return v === "all" ? e.audit_verifications_all : v === "none" ? e.audit_verifications_none : e.audit_verifications_refusals;
   }
 }

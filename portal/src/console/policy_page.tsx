@@ -5,7 +5,11 @@ import { fill, useLanguage, useTexts } from "../shared/language";
 import { Busy, Field, Note, PageTitle, problemText } from "../shared/parts";
 import { api, type Policy, type PolicyValue } from "./api";
 import { Refused } from "./app";
-import { changedFields, effectOf, policyFields, valueOf, withValue, type PolicyField } from "./policy_fields";
+import { changedFields, effectOf, fieldsOf, valueOf, withValue, type PolicyField } from "./policy_fields";
+
+function groupsOf(policy: Policy): PolicyField["group"][] {
+  return [...new Set(fieldsOf(policy).map((field) => field.group))];
+}
 
 interface Stored {
   policy: Policy;
@@ -59,11 +63,11 @@ export function PolicyPage() {
       {!stored && !problem && <Busy />}
       {stored && (
         <form onSubmit={save} noValidate>
-          {(Object.keys(t.group) as PolicyField["group"][]).map((group) => (
+          {groupsOf(stored.policy).map((group) => (
             <section key={group} class="card" aria-labelledby={`group-${group}`}>
               <h2 id={`group-${group}`}>{t.group[group]}</h2>
               <div class="settings">
-                {policyFields
+                {fieldsOf(stored.policy)
                   .filter((field) => field.group === group)
                   .map((field) => (
                     <Field

@@ -235,7 +235,7 @@ export const de: typeof en = {
     policyUnchanged: "Nichts geändert.",
     policyChanged: "Geändert: {fields}",
     revert: "Änderungen verwerfen",
-    group: { registration: "Registrierung", codes: "Neue Geräte", signIn: "Anmeldung", lockout: "Sperre" },
+    group: { registration: "Registrierung", codes: "Neue Geräte", signIn: "Anmeldung", lockout: "Sperre", audit: "Protokoll" },
     field: {
       self_registration: "Selbst registrieren",
       max_devices_per_user: "Höchstzahl Geräte je Person",
@@ -253,9 +253,11 @@ export const de: typeof en = {
       "lockout.delay_s_min": "Erste Wartezeit (Sekunden)",
       "lockout.delay_s_max": "Längste Wartezeit (Sekunden)",
       "lockout.hard_failures": "Falsche Codes bis zur endgültigen Sperre",
+      audit_verifications: "Prüfungen im Protokoll",
     },
     choice: {
       allowed: "Erlaubt", denied: "Verboten", register: "Registrieren", allow: "Einlassen", deny: "Abweisen", always: "Immer", never: "Nie",
+      all: "Alle", refusals: "Ablehnungen", none: "Keine",
       SHA1: "SHA-1", SHA256: "SHA-256", SHA512: "SHA-512",
     },
     effect: {
@@ -282,6 +284,9 @@ export const de: typeof en = {
       lockout_delay_s_min: "Die erste Wartezeit ist {t}; sie verdoppelt sich mit jedem weiteren falschen Code.",
       lockout_delay_s_max: "Keine Wartezeit ist länger als {t}.",
       lockout_hard_failures: "Nach {v} falschen Codes in Folge entsperrt nur die Administration oder ein Wiederherstellungs\u00adcode. NIST erlaubt höchstens 100.",
+      audit_verifications_all: "Jede Prüfung steht im Protokoll. Bei vielen je Sekunde wächst es schnell, und jede kostet etwas Schreiben.",
+      audit_verifications_refusals: "Prüfungen, die keinen Code angenommen haben, stehen im Protokoll, und beginnende Sperren.",
+      audit_verifications_none: "Prüfungen stehen nicht im Protokoll, nur beginnende Sperren.",
     },
     keysLead: "Womit sich Programme und die Administration anmelden.",
     keyName: "Name",

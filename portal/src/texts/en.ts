@@ -233,7 +233,7 @@ export const en = {
     policyUnchanged: "Nothing is changed.",
     policyChanged: "Changed: {fields}",
     revert: "Discard changes",
-    group: { registration: "Registration", codes: "New devices", signIn: "Sign-in", lockout: "Lockout" },
+    group: { registration: "Registration", codes: "New devices", signIn: "Sign-in", lockout: "Lockout", audit: "Audit trail" },
     field: {
       self_registration: "Self-registration",
       max_devices_per_user: "Most devices per person",
@@ -251,9 +251,11 @@ export const en = {
       "lockout.delay_s_min": "First delay (seconds)",
       "lockout.delay_s_max": "Longest delay (seconds)",
       "lockout.hard_failures": "Wrong codes before a lock for good",
+      audit_verifications: "Verifications in the trail",
     },
     choice: {
       allowed: "Allowed", denied: "Denied", register: "Register", allow: "Allow", deny: "Deny", always: "Always", never: "Never",
+      all: "All", refusals: "Refusals", none: "None",
       SHA1: "SHA-1", SHA256: "SHA-256", SHA512: "SHA-512",
     },
     effect: {
@@ -280,6 +282,9 @@ export const en = {
       lockout_delay_s_min: "The first delay is {t}; it doubles with each further wrong code.",
       lockout_delay_s_max: "No delay is longer than {t}.",
       lockout_hard_failures: "After {v} wrong codes in a row only an administrator or a recovery code unlocks. NIST allows 100 at most.",
+      audit_verifications_all: "Every verification is in the trail. At many a second it grows fast, and each costs some writing.",
+      audit_verifications_refusals: "Verifications that did not accept a code are in the trail, and locks that begin.",
+      audit_verifications_none: "Verifications are not in the trail, but for locks that begin.",
     },
     keysLead: "What programs and administrators sign in with.",
     keyName: "Name",

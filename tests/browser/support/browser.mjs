@@ -10,11 +10,12 @@ const { chromium } = require("playwright-core");
 export const axeSource = require("axe-core").source;
 
 const pictures = process.env.WATCHWORD_PICTURES ?? fileURLToPath(new URL("../../../build/browser/", import.meta.url));
-const patienceMs = 15_000; // a loaded machine
+const patienceMs = 30_000; // a loaded machine
 
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    handleSIGTERM: false, // who is told to end ends, whatever the browser does; it goes with its pipe
     // Only our own pages are opened, often as root in a container, where chromium's sandbox does not start.
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--font-render-hinting=none"],
   });

@@ -45,11 +45,6 @@ export async function steady(roomS = 8) {
   const leftS = periodS - ((Date.now() / 1000) % periodS);
   if (leftS < roomS) await pause(leftS * 1000 + 50);
 }
-// Until the codes change.
-export async function nextStep() {
-  await pause((periodS - ((Date.now() / 1000) % periodS)) * 1000 + 50);
-}
-
 // Base32 of a secret that is known beforehand, for import.
 export function madeSecret(seed) {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

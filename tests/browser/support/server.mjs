@@ -13,6 +13,8 @@ const repository = fileURLToPath(new URL("../../../", import.meta.url));
 const binary = process.env.WATCHWORD_BINARY ?? join(repository, "build/watchword");
 const faketime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
+process.once("SIGTERM", () => process.exit(143));
+
 async function listeners(directory) {
   const [certificate, key] = ["cert.pem", "key.pem"].map((name) => join(directory, name));
   await run("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
@@ -46,7 +48,9 @@ export class Server {
     }
     const log = join(server.directory, "log");
     const descriptor = openSync(log, "a");
-    server.process = spawn(binary, ["serve", ...flags, ...(tls ? [] : ["--listen", "127.0.0.1:0"])], {
+    // Also when the runner is killed: the server does not outlive it.
+    const command = ["--pdeathsig", "KILL", binary, "serve", ...flags, ...(tls ? [] : ["--listen", "127.0.0.1:0"])];
+    server.process = spawn("setpriv", command, {
       stdio: ["ignore", descriptor, descriptor],
       env: { ...process.env, ...server.#clockEnvironment() },
     });

@@ -1,0 +1,117 @@
+#!/usr/bin/python3
+"""Overload: twice the maximum rate in an open loop for a minute, then half of it. How much is still answered, how soon the rest is refused,
+how much is held back (a connection takes only so many requests before it answers), whether memory stays flat, and whether everything is normal
+again at once.
+
+    bench/overload.py [--build build] [--users 1000000] [--seconds 60] [--kind wrong|accepted] [--json FILE]
+
+Server on core 0, load on core 1; loopback only; everything that it starts ends with it.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import threading
+import time
+
+from server_comparison import Run, secret_of, totp, PERIOD_S
+
+
+def resident(process):
+    for line in open("/proc/%d/status" % process.pid):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+class Overload:
+    def __init__(self, args, run):
+        self.args, self.run, self.line = args, run, 0
+
+    def load(self, rate, seconds, connections=64, pipeline=16):
+        done = subprocess.run(
+            ["taskset", "-c", "1", str(self.args.build / "watchword-overload-load"), str(self.run.port), self.bodies, "%.0f" % rate,
+             str(seconds), str(connections), str(pipeline), str(self.line)],
+            capture_output=True, text=True, env=dict(os.environ, WW_KEY=self.run.key))
+        assert done.returncode == 0, done.stderr
+        figures = json.loads(done.stdout)
+        self.line = figures["last_line"]
+        good = figures["accepted"] if self.args.kind == "accepted" else figures["answered"]["count"]
+        figures["good_per_s"] = good / figures["seconds"]
+        return figures
+
+    def write_bodies(self):
+        step = int(time.time()) // PERIOD_S
+        users = range(self.args.users)
+        self.bodies = self.run.path("bodies")
+        with open(self.bodies, "w") as out:
+            if self.args.kind == "wrong":
+                for i in users:
+                    out.write('{"user":"user%d@example.org","code":"%06d"}\n' % (i, (int(totp(secret_of(i), step)) + 500000) % 1000000))
+            else:
+                # Each step's codes once for everybody, the oldest first.
+                for k in (-1, 0, 1):
+                    for i in users:
+                        out.write('{"user":"user%d@example.org","code":"%s"}\n' % (i, totp(secret_of(i), step + k)))
+
+    def measure(self):
+        args, run = self.args, self.run
+        run.start_watchword()
+        run.be_patient()
+        for at in range(0, args.users, 1000):
+            run.call("POST", "/v1/verify/batch",
+                     {"items": [{"user": "user%d@example.org" % i, "code": "0000000"} for i in range(at, min(at + 1000, args.users))]})
+        left_s = PERIOD_S - time.time() % PERIOD_S
+        if args.kind == "accepted" and left_s < args.seconds + 60:
+            time.sleep(left_s + 1)
+        self.write_bodies()
+        # The maximum: as many as fit in the pipelines, in a closed loop in effect.
+        most = statistics.median(self.load(10_000_000, 4)["good_per_s"] for _ in range(3))
+        calm = self.load(most / 2, 4)
+        server = run.children[0]
+        memory, done = [], threading.Event()
+
+        def watch():
+            while not done.wait(0.5):
+                memory.append(resident(server))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        over = self.load(2 * most, args.seconds)
+        done.set()
+        watcher.join()
+        after = self.load(most / 2, 4)
+        quarter = max(1, len(memory) // 4)
+        return {"kind": args.kind, "maximum_per_s": most, "offered_per_s": over["offered"] / over["seconds"],
+                "sent_per_s": over["sent"] / over["seconds"], "goodput": over["good_per_s"] / most,
+                "held_back_per_s": (over["offered"] - over["sent"]) / over["seconds"], "refused_per_s": over["refused"]["count"] / over["seconds"],
+                "refused_ms": over["refused"], "answered_ms": over["answered"], "without_retry_after": over["without_retry_after"],
+                "unanswered": over["unanswered"], "other": over["other"],
+                "memory_growth_mib": statistics.median(memory[-quarter:]) - statistics.median(memory[:quarter]),
+                "calm_before": calm, "calm_after": after}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build", type=pathlib.Path)
+    parser.add_argument("--users", type=int, default=1000000)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--kind", choices=("wrong", "accepted"), default="wrong")
+    parser.add_argument("--directory", default=None)
+    parser.add_argument("--json", type=pathlib.Path)
+    args = parser.parse_args()
+    args.binary = os.path.abspath(args.build / "watchword")
+    run = Run(args)
+    try:
+        figures = Overload(args, run).measure()
+        print(json.dumps(figures, indent=1))
+        if args.json:
+            args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    finally:
+        run.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+// Load for bench/overload.py: an open loop over pipelined connections that goes on sending whatever comes back, and keeps
+// the times of answers and refusals apart.
+//
+//   watchword-overload-load PORT BODIES RATE SECONDS CONNECTIONS PIPELINE [FIRST]    with the API key in WW_KEY
+//
+// BODIES: one body a line for POST /v1/verify, taken from line FIRST on, round and round. Prints one JSON object.
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+}
+
+// Buckets of a microsecond up to a second, the last one open.
+class Times {
+ public:
+  void add(std::int64_t ns) {
+    const auto us = static_cast<std::size_t>(std::max<std::int64_t>(0, ns / 1000));
+    ++buckets_[std::min(us, buckets_.size() - 1)];
+    ++count_;
+    max_us_ = std::max(max_us_, us);
+  }
+  std::uint64_t count() const { return count_; }
+  std::size_t percentile_us(double share) const {
+    std::uint64_t seen = 0;
+    const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(count_));
+    for (std::size_t us = 0; us < buckets_.size(); ++us) {
+      seen += buckets_[us];
+      if (seen > wanted) return us;
+    }
+    return max_us_;
+  }
+  void print(const char* name) const {
+    std::printf("\"%s\":{\"count\":%llu,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p99.9_ms\":%.3f,\"max_ms\":%.3f}", name,
+                static_cast<unsigned long long>(count_), ms(0.5), ms(0.99), ms(0.999), static_cast<double>(max_us_) / 1000);
+  }
+
+ private:
+  double ms(double share) const { return static_cast<double>(percentile_us(share)) / 1000; }
+  std::vector<std::uint64_t> buckets_ = std::vector<std::uint64_t>(1'000'001);
+  std::uint64_t count_ = 0;
+  std::size_t max_us_ = 0;
+};
+
+struct Connection {
+  int socket = -1;
+  std::string out, in;
+  std::size_t out_sent = 0;
+  std::deque<std::int64_t> sent_ns;  // of the requests without an answer yet
+};
+
+int connect_to(std::uint16_t port) {
+  const int made = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (made < 0 || connect(made, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    throw std::runtime_error(std::string("cannot connect: ") + std::strerror(errno));
+  }
+  const int on = 1;
+  setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return made;
+}
+
+std::vector<std::string> read_requests(const char* file, const std::string& key) {
+  std::ifstream in(file);
+  std::vector<std::string> requests;
+  for (std::string body; std::getline(in, body);) {
+    requests.push_back("POST /v1/verify HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key +
+                       "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                       body);
+  }
+  if (requests.empty()) throw std::runtime_error(std::string("no bodies in ") + file);
+  return requests;
+}
+
+class Load {
+ public:
+  Load(std::uint16_t port, std::vector<std::string> requests, std::size_t connections, std::size_t pipeline,
+       std::size_t first)
+      : requests_(std::move(requests)),
+        pipeline_(pipeline),
+        next_(first),
+        connections_(connections),
+        poll_(epoll_create1(0)) {
+    for (Connection& connection : connections_) {
+      connection.socket = connect_to(port);
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.ptr = &connection;
+      epoll_ctl(poll_, EPOLL_CTL_ADD, connection.socket, &event);
+    }
+  }
+
+  void run(double rate, double seconds) {
+    const std::int64_t begin = now_ns(), end = begin + static_cast<std::int64_t>(seconds * 1e9);
+    std::int64_t now = begin;
+    while (now < end || (outstanding_ > 0 && now < end + 2'000'000'000)) {
+      if (now < end) send_due(static_cast<std::uint64_t>(static_cast<double>(now - begin) * rate / 1e9), now);
+      receive();
+      now = now_ns();
+    }
+    seconds_ = seconds;
+    offered_ = static_cast<std::uint64_t>(rate * seconds);
+  }
+
+  void print() const {
+    std::printf(
+        "{\"seconds\":%.1f,\"offered\":%llu,\"sent\":%llu,\"unanswered\":%llu,\"other\":%llu,\"without_retry_after\":%llu,",
+        seconds_, static_cast<unsigned long long>(offered_), static_cast<unsigned long long>(sent_),
+        static_cast<unsigned long long>(outstanding_), static_cast<unsigned long long>(other_),
+        static_cast<unsigned long long>(without_retry_after_));
+    answered_.print("answered");
+    std::printf(",");
+    refused_.print("refused");
+    std::printf(",\"accepted\":%llu,\"last_line\":%llu}\n", static_cast<unsigned long long>(accepted_),
+                static_cast<unsigned long long>(next_));
+  }
+
+ private:
+  void send_due(std::uint64_t due, std::int64_t now) {
+    std::size_t full = 0;
+    while (sent_ < due && full < connections_.size()) {
+      Connection& connection = connections_[turn_++ % connections_.size()];
+      if (connection.sent_ns.size() >= pipeline_) {
+        ++full;
+        continue;
+      }
+      full = 0;
+      connection.out += requests_[next_++ % requests_.size()];
+      connection.sent_ns.push_back(now);
+      ++sent_;
+      ++outstanding_;
+    }
+    for (Connection& connection : connections_) flush(connection);
+  }
+
+  void flush(Connection& connection) {
+    if (connection.out_sent == connection.out.size()) return;
+    const ssize_t took = send(connection.socket, connection.out.data() + connection.out_sent,
+                              connection.out.size() - connection.out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (took < 0 && errno != EAGAIN) throw std::runtime_error(std::string("cannot send: ") + std::strerror(errno));
+    if (took > 0) connection.out_sent += static_cast<std::size_t>(took);
+    if (connection.out_sent < connection.out.size()) return;
+    connection.out.clear();
+    connection.out_sent = 0;
+  }
+
+  void receive() {
+    epoll_event events[256];
+    const int ready = epoll_wait(poll_, events, 256, 0);
+    for (int i = 0; i < ready; ++i) {
+      auto& connection = *static_cast<Connection*>(events[i].data.ptr);
+      const ssize_t got = recv(connection.socket, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+      if (got == 0) throw std::runtime_error("the server closed a connection");
+      if (got < 0) continue;
+      connection.in.append(buffer_.data(), static_cast<std::size_t>(got));
+      take_answers(connection, now_ns());
+    }
+  }
+
+  void take_answers(Connection& connection, std::int64_t now) {
+    std::string_view in = connection.in;
+    for (;;) {
+      const std::size_t head = in.find("\r\n\r\n");
+      if (head == std::string_view::npos) break;
+      const std::string_view lines = in.substr(0, head + 2);
+      const std::size_t length_at = lines.find("ontent-Length: ");
+      if (length_at == std::string_view::npos) throw std::runtime_error("an answer without Content-Length");
+      const std::size_t bytes = head + 4 + std::strtoul(lines.data() + length_at + 15, nullptr, 10);
+      if (in.size() < bytes) break;
+      count(lines, in.substr(head + 4, bytes - head - 4), now - connection.sent_ns.front());
+      connection.sent_ns.pop_front();
+      --outstanding_;
+      in.remove_prefix(bytes);
+    }
+    connection.in.erase(0, connection.in.size() - in.size());
+  }
+
+  void count(std::string_view head, std::string_view body, std::int64_t ns) {
+    const std::string_view status = head.substr(9, 3);
+    if (status == "200") {
+      answered_.add(ns);
+      accepted_ += body.find("\"accepted\"") != std::string_view::npos;
+    } else if (status == "503") {
+      refused_.add(ns);
+      without_retry_after_ += head.find("etry-After: ") == std::string_view::npos;
+    } else {
+      ++other_;
+    }
+  }
+
+  const std::vector<std::string> requests_;
+  const std::size_t pipeline_;
+  std::size_t next_, turn_ = 0;
+  std::vector<Connection> connections_;
+  const int poll_;
+  std::vector<char> buffer_ = std::vector<char>(1 << 18);
+  double seconds_ = 0;
+  std::uint64_t offered_ = 0, sent_ = 0, outstanding_ = 0, other_ = 0, without_retry_after_ = 0, accepted_ = 0;
+  Times answered_, refused_;
+};
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const char* const key = std::getenv("WW_KEY");
+  if ((count != 7 && count != 8) || key == nullptr) {
+    std::fprintf(stderr, "usage: WW_KEY=... %s PORT BODIES RATE SECONDS CONNECTIONS PIPELINE [FIRST]\n", arguments[0]);
+    return 2;
+  }
+  try {
+    Load load(static_cast<std::uint16_t>(std::stoul(arguments[1])), read_requests(arguments[2], key),
+              std::stoul(arguments[5]), std::stoul(arguments[6]), count == 8 ? std::stoul(arguments[7]) : 0);
+    load.run(std::stod(arguments[3]), std::stod(arguments[4]));
+    load.print();
+    return 0;
+  } catch (const std::exception& fault) {
+    std::fprintf(stderr, "%s\n", fault.what());
+    return 1;
+  }
+}
