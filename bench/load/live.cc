@@ -29,6 +29,22 @@ std::string bar(double share, std::size_t width) {
   return out;
 }
 
+// No line longer than the terminal is wide: it would break the screen. Counts characters, not bytes.
+std::string clipped(const std::string& text, std::size_t columns) {
+  std::string out;
+  std::size_t column = 0;
+  for (const char c : text) {
+    const bool continues = (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+    if (c == '\n') {
+      column = 0;
+    } else if (!continues) {
+      ++column;
+    }
+    if (column <= columns) out += c;
+  }
+  return out;
+}
+
 std::string ns_text(std::int64_t ns) {
   return duration_text(static_cast<double>(ns) / 1000);
 }
@@ -100,7 +116,8 @@ void Live::show(const Sample& sample, const Recorder& so_far) {
   if (terminal_) {
     if (!drawn_) fmt::print(stderr, "\x1b[?1049h\x1b[?25l");
     drawn_ = true;
-    std::string text = screen(sample, so_far, terminal_columns());
+    const std::size_t columns = terminal_columns();
+    std::string text = clipped(screen(sample, so_far, columns), columns);
     // Each line overwrites what stood there, so that nothing flickers.
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 4) text.replace(at, 1, "\x1b[K\n");
     fmt::print(stderr, "\x1b[H{}\x1b[J", text);

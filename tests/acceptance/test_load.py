@@ -1,9 +1,13 @@
 """watchword-load against the real server, and against servers that answer what they must not."""
+import fcntl
 import http.server
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
+import termios
 import threading
 
 import pytest
@@ -132,6 +136,28 @@ def test_reports_stand_alone_and_comparisons_have_a_verdict(shared, tmp_path):
     assert load(None, "compare", a, b, "--threshold", 0.3).returncode == 0
     b.write_text("{}")
     assert load(None, "compare", a, b).returncode == 1
+
+
+def test_a_terminal_shows_one_screen_and_has_its_own_back(shared):
+    reading, writing = pty.openpty()
+    fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 90, 0, 0))
+    command = [LOAD, f"http://127.0.0.1:{shared.port}", "--users", "50", "--mix", "wrong,unknown", "--duration", "2", "--warmup", "0.2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writing, env={**os.environ, "WATCHWORD_API_KEY": shared.admin})
+    os.close(writing)
+    seen = b""
+    try:
+        while True:
+            seen += os.read(reading, 65536)
+    except OSError:  # the terminal's other end is closed
+        pass
+    os.close(reading)
+    text = process.communicate(timeout=30)[0].decode()
+    assert process.returncode == 0 and "PASSED" in text and "\x1b" not in text
+    screen = seen.decode()
+    begin, end = screen.index("\x1b[?1049h"), screen.index("\x1b[?1049l")
+    assert begin < screen.index("own lag") < end and "rate, second by second" in screen
+    lines = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", screen[begin:end]).replace("\r", "").split("\n")
+    assert max(map(len, lines)) <= 90, max(lines, key=len)
 
 
 def test_wrong_usage_is_told_with_what_to_do(shared):
