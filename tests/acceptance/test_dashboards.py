@@ -83,6 +83,16 @@ def certificate(directory):
     return f'certificate_file = "{directory}/cert.pem"\nkey_file = "{directory}/key.pem"\n'
 
 
+def outlets(directory):
+    """A stream of the trail to a file, and a webhook whose receiver is away."""
+    secret = directory / "webhook.secret"
+    secret.write_text("s" * 64)
+    secret.chmod(0o600)
+    return (f'[audit.stream]\nfile = "{directory}/trail.jsonl"\n'
+            f'[[webhooks]]\nname = "hooks"\nurl = "http://127.0.0.1:{free_port()}/"\nsecret_file = "{secret}"\n'
+            'events = ["device.confirm"]\n')
+
+
 def load(server, phones, end):
     """A little of everything: right, wrong, used and repeated codes, batches, registrations, reads, refusals, a recovery code."""
     with server.connect() as connection:
@@ -108,7 +118,7 @@ def scraped(tmp_path_factory):
     assert shutil.which("prometheus"), "install prometheus"
     directory = tmp_path_factory.mktemp("dashboards")
     config = "[[listener]]\nport = 0\n[[listener]]\nport = 0\nplanes = [\"verify\"]\n" + certificate(directory)
-    server = Server(directory / "server", config=config + "[data]\nfold_interval_ms = 1000\n")
+    server = Server(directory / "server", config=config + "[data]\nfold_interval_ms = 1000\n" + outlets(directory))
     phones = [Phone.made(f"person-{i}") for i in range(200)]
     server.import_phones(phones)
     server.start()
@@ -171,6 +181,7 @@ def operands(expression):
     absent = re.fullmatch(r"absent\((.*)\)", expression.strip())
     parts = [absent[1]] if absent else re.split(r"\s(?:and|or|unless)\s", expression)
     for part in parts:
+        part = re.sub(r"^\s*(?:ignoring|on) \([^)]*\)", "", part)
         for side in re.split(r"\s(?:==|!=|>=|<=|>|<)\s", part):
             if not re.fullmatch(r"[\d.*+\s]+", side):
                 yield side.strip()
