@@ -61,12 +61,12 @@ def test_every_kind_can_be_asked_for(shared, tmp_path):
 
 
 def test_an_open_loop_keeps_its_rate_and_tells_its_own_lag(shared, tmp_path):
-    result, _ = run_against(shared, tmp_path, "--rate", 400, "--users", 10, "--mix", "wrong", "--connections", 16)
+    result, _ = run_against(shared, tmp_path, "--rate", 400, "--users", 100, "--mix", "wrong", "--connections", 16)
     assert result["settings"]["loop"] == "open"
     assert abs(result["requests"] + result["unsent"] - 600) <= 2 and result["requests"] > 300
     assert result["response_us"]["p50"] >= result["service_us"]["p50"] * 0.99
     assert result["own_lag_us"]["count"] == result["requests"]
-    ramp, _ = run_against(shared, tmp_path, "--rate", "100:700", "--users", 10, "--mix", "wrong", "--poisson")
+    ramp, _ = run_against(shared, tmp_path, "--rate", "100:700", "--users", 100, "--mix", "wrong", "--poisson")
     assert 500 <= ramp["requests"] <= 900
 
 
