@@ -8,7 +8,7 @@ import time
 import pytest
 
 import watchword
-from test_tls import Authority
+from tls_estate import Authority
 
 RANK = {"ok": 0, "warn": 1, "fail": 2}
 
