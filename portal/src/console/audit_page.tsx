@@ -107,8 +107,8 @@ export function AuditPage() {
           label={t.audit}
           columns={[
             { title: t.action, kind: "nowrap" },
-            { title: t.user },
-            { title: t.actor },
+            { title: t.user, kind: "name" },
+            { title: t.actor, kind: "name" },
             { title: t.detail, kind: "detail" },
           ]}
           rows={entries.map((entry, i) => ({

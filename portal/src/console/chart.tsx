@@ -28,8 +28,8 @@ function options(width: number, labels: string[], unit: string): uPlot.Options {
     height: heightPx,
     legend: { show: false }, // the figures above say which line is which
     cursor: { y: false },
-    axes: [{ ...axis, space: 80, size: 32, values: (_, ticks) => ticks.map((tick) => clock.format(tick * 1000)) }, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => `${+tick.toPrecision(4)} ${unit}`) }],
-    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 0.001)] } },
+    axes: [{ ...axis, space: 80, size: 32, values: (_, ticks) => ticks.map((tick) => clock.format(tick * 1000)) }, { ...axis, size: (_, labels) => Math.max(60, 24 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length))), values: (_, ticks) => ticks.map((tick) => `${+tick.toPrecision(4)} ${unit}`) }],
+    scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
     series: [
       {},
       ...labels.map((label, i) => ({ label, stroke: token(`--series-${i + 1}`), width: 2, points: { size: 5, fill: token(`--series-${i + 1}`), filter: alone } })),

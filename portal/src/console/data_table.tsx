@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 
 export interface Column {
   title: string;
-  kind?: "number" | "nowrap" | "detail";
+  kind?: "number" | "nowrap" | "name" | "detail";
 }
 export interface Row {
   key: string;
