@@ -36,6 +36,12 @@ export class Http {
   delete(path: string): Promise<Answer<null>> {
     return this.send<null>("DELETE", path);
   }
+  // What opens a session brings the token that every change carries from then on.
+  async entered<T extends { csrf_token: string }>(answer: Promise<Answer<T>>): Promise<Answer<T>> {
+    const session = await answer;
+    if (session.ok) this.csrfToken = session.value.csrf_token;
+    return session;
+  }
   text(path: string): Promise<Answer<string>> {
     return this.send<string>("GET", path);
   }
