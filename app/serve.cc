@@ -96,6 +96,7 @@ int run_serve(const Config& config) {
     api::AccessKeys keys(*store, engine.committer);
     api::Server server(engine, keys, config.server, config.metrics.enabled ? &exposition : nullptr);
     server.start();
+    if (config.metrics.enabled) expose_access_keys(exposition, keys);
     Caretaker caretaker(engine, server, keys, outlets, config.store.data_dir);
     for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
       log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});
