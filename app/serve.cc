@@ -102,6 +102,7 @@ int run_serve(const Config& config) {
         config.metrics.enabled ? api::Counting{.exposition = &exposition, .history = &history} : api::Counting{};
     api::Server server(engine, keys, config.server, counting);
     server.start();
+    if (config.metrics.enabled) expose_access_keys(exposition, keys);
     Caretaker caretaker(engine, server, keys, outlets, counting.history, config.store.data_dir);
     for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
       log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});

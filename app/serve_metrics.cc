@@ -2,6 +2,9 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
+#include <optional>
+
 namespace watchword::app {
 namespace {
 
@@ -22,6 +25,8 @@ void expose_directory(Exposition& exposition, engine::Engine& engine) {
                          {}, [&] { return number(engine.registrar.loads()); });
   exposition.add_counter("watchword_directory_evictions_total", "Users who left memory because it was full.", {},
                          [&] { return number(engine.directory.evictions()); });
+  exposition.add_gauge("watchword_directory_bytes_limit", "Memory that users in memory may take; 0: no limit.", {},
+                       [&] { return number(engine.memory.bytes_max()); });
 }
 
 void expose_registrations(Exposition& exposition, engine::Engine& engine) {
@@ -78,6 +83,24 @@ void expose_engine(Exposition& exposition, engine::Engine& engine) {
         into.gauge(figure.name, figure.help, labels, figure.value);
       }
     }
+  });
+}
+
+void expose_access_keys(Exposition& exposition, const api::AccessKeys& keys) {
+  exposition.add_collector([&keys](Collected& into) {
+    const std::int64_t now_s = engine::wall_now().seconds();
+    std::optional<std::int64_t> first_s;
+    std::uint64_t valid = 0;
+    for (const api::AccessKeyView& key : keys.list()) {
+      if (key.expired(now_s)) continue;
+      ++valid;
+      if (key.expires_at_s != 0) first_s = std::min(first_s.value_or(key.expires_at_s), key.expires_at_s);
+    }
+    into.gauge("watchword_api_keys", "API keys that count.", {}, number(valid));
+    if (!first_s) return;
+    into.gauge("watchword_api_key_expiry_timestamp_seconds",
+               "When the first of the API keys that count ends, seconds since 1970; absent: none ever does.", {},
+               static_cast<double>(*first_s));
   });
 }
 

@@ -1,6 +1,7 @@
 // What `watchword serve` exposes beside what the HTTP side counts: engine, store, clock, process, build.
 #pragma once
 
+#include "api/access_keys.h"
 #include "engine/engine.h"
 #include "metrics/counters.h"
 #include "metrics/exposition.h"
@@ -22,6 +23,7 @@ class CommitMetrics final : public engine::GroupWatcher {
 
 // Both live as long as the exposition is scraped; before the server starts.
 void expose_engine(metrics::Exposition& exposition, engine::Engine& engine);
+void expose_access_keys(metrics::Exposition& exposition, const api::AccessKeys& keys);
 void expose_build(metrics::Exposition& exposition, const std::string& kernel);
 
 }  // namespace watchword::app

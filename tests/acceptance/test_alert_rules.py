@@ -84,12 +84,14 @@ def healthy():
                    series("watchword_webhook_backlog", steady(10), 'webhook="desk"')],
         "webhook": [series("watchword_webhook_deliveries_total", growing(0.01), 'webhook="desk",result="failed"'),
                     series("watchword_webhook_deliveries_total", growing(0.01), 'webhook="desk",result="delivered"')],
+        "jumps": [series("watchword_clock_jumps_total", steady(1), 'direction="forward"')],
         "stalls": [series("watchword_rocksdb_stall_seconds_total", steady(0))],
         "clock": [series("watchword_clock_synchronized", steady(1)), series("watchword_clock_seconds", growing(SECONDS))],
         "fence": [series("watchword_fence_timestamp_seconds", steady(-100000))],
         "locks": [series("watchword_lockouts_total", growing(0.1), 'kind="delay"')],
         # Prometheus' tests begin at 1970.
         "certificate": [series("watchword_certificate_expiry_timestamp_seconds", steady(90 * 86400), 'listener="a:8443"')],
+        "api key": [series("watchword_api_key_expiry_timestamp_seconds", steady(60 * 86400))],
         "key": [series("watchword_key_created_timestamp_seconds", steady(-10 * 86400), 'key="master"')],
     }
 
@@ -119,6 +121,7 @@ CASES = {
     "WatchwordWebhookFails": ({"webhook": [
         series("watchword_webhook_deliveries_total", growing(0.4), 'webhook="desk",result="failed"'),
         series("watchword_webhook_deliveries_total", steady(7), 'webhook="desk",result="delivered"')]}, 60, set()),
+    "WatchwordClockJumped": ({"jumps": [series("watchword_clock_jumps_total", "0x9 1x1000", 'direction="back"')]}, 15, set()),
     "WatchwordQueueBacklog": ({"queue": [series("watchword_worker_queue_depth", steady(3000), 'pool="workers"'),
                                          series("watchword_worker_queue_limit", steady(4096), 'pool="workers"')]}, 5, set()),
     "WatchwordRocksDBStalls": ({"stalls": [series("watchword_rocksdb_stall_seconds_total", growing(12))]}, 25, set()),
@@ -137,6 +140,8 @@ CASES = {
                                                             steady(13 * 86400), 'listener="a:8443"')]}, 75, set()),
     "WatchwordCertificateExpiresSoon": ({"certificate": [series("watchword_certificate_expiry_timestamp_seconds",
                                                                 steady(86400), 'listener="a:8443"')]}, 10, set()),
+    "WatchwordApiKeyExpires": ({"api key": [series("watchword_api_key_expiry_timestamp_seconds", steady(13 * 86400))]}, 75,
+                               set()),
     "WatchwordKeyOld": ({"key": [series("watchword_key_created_timestamp_seconds", steady(-401 * 86400), 'key="master"')]}, 75,
                         set()),
 }

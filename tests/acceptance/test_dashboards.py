@@ -126,6 +126,8 @@ def scraped(tmp_path_factory):
     home.mkdir()
     prometheus = Prometheus(home, free_port(), [f"127.0.0.1:{server.port}"])
     (home / "watchword.key").write_text(server.new_key("metrics", name="prometheus")["key"])
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 90 * 86400))
+    server.expect(201, "POST", "/v1/api-keys", {"name": "gateway", "scopes": ["verify"], "expires_at": soon})
     try:
         prometheus.start()
         end = time.monotonic() + LOAD_S
