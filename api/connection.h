@@ -105,7 +105,7 @@ class Connection {
   void manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
   BrowserSide browser_side(const RequestHead& head);
   const CertifiedClient* certified_client();
-  std::string caller_name(const Exchange& exchange, const RequestHead& head);
+  std::string caller_name(std::uint64_t key_id, const RequestHead& head);
   tl::expected<AccessKeys::Granted, AccessKeys::Denied> authenticate(std::string_view authorization, engine::UnixMillis now);
   Exchange& begin_exchange(AnswerForm form);
   AnswerForm form_of(const RequestHead& head) const;

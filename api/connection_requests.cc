@@ -242,8 +242,8 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
     case Route::metrics:
       if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
       if (!allows(exchange.caller.scopes, Scope::metrics)) {
-        loop_.services().audit_queue.refused(origin_of("key:" + engine::DeviceId{exchange.caller.id}.text(), head), 403,
-                                             head.method, head.target, engine::wall_now());
+        loop_.services().audit_queue.refused(origin_of(caller_name(exchange.caller.id, head), head), 403, head.method,
+                                             head.target, engine::wall_now());
         return answer(exchange, problem(403, "forbidden", "This needs an API key with the scope metrics."));
       }
       if (has_query(head.target)) {
@@ -282,6 +282,10 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
   VerifyPlane& plane = loop_.verify_plane();
   exchange.address.clear();
   exchange.address.append(peer_address());
+  exchange.certificate.clear();
+  if (const CertifiedClient* const client = head.authorization.empty() ? certified_client() : nullptr) {
+    exchange.certificate.append(client->name);
+  }
   exchange.waits = true;
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
@@ -343,9 +347,9 @@ BrowserSide Connection::browser_side(const RequestHead& head) {
 }
 
 // The API key, or the certificate that stood for one.
-std::string Connection::caller_name(const Exchange& exchange, const RequestHead& head) {
+std::string Connection::caller_name(std::uint64_t key_id, const RequestHead& head) {
   const CertifiedClient* const client = head.authorization.empty() ? certified_client() : nullptr;
-  return client != nullptr ? "certificate:" + client->name : "key:" + engine::DeviceId{exchange.caller.id}.text();
+  return client != nullptr ? "certificate:" + client->name : "key:" + engine::DeviceId{key_id}.text();
 }
 
 void Connection::manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
@@ -360,7 +364,7 @@ void Connection::manage(Exchange& exchange, Route route, const RequestHead& head
                                    .if_match = std::string(head.if_match),
                                    .body = std::string(body),
                                    .caller = exchange.caller,
-                                   .origin = origin_of(caller_name(exchange, head), head),
+                                   .origin = origin_of(caller_name(exchange.caller.id, head), head),
                                    .browser = route == Route::portal ? browser_side(head) : BrowserSide{}});
   if (!taken) answer(exchange, overloaded());
 }

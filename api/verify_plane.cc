@@ -74,12 +74,17 @@ void append_verdict(std::string& out, const Question& question) {
 class AskerOf {
  public:
   explicit AskerOf(const Exchange& exchange) : exchange_(exchange) {
+    const std::string_view certificate = exchange.certificate.view();
+    actor_.append(certificate.empty() ? key_prefix : certificate_prefix);
+    actor_.append(certificate);
+    if (!certificate.empty()) return;
+    char digits[16];
     std::uint64_t id = exchange.caller.id;
-    for (std::size_t i = actor_.size(); i-- > prefix.size(); id >>= 4) actor_[i] = "0123456789abcdef"[id & 15];
-    prefix.copy(actor_.data(), prefix.size());
+    for (std::size_t i = sizeof digits; i-- > 0; id >>= 4) digits[i] = "0123456789abcdef"[id & 15];
+    actor_.append({digits, sizeof digits});
   }
   operator Asker() const {  // NOLINT(google-explicit-constructor): a view of it
-    return {.actor = {actor_.data(), actor_.size()}, .address = exchange_.address.view(), .trace = exchange_.trace.view()};
+    return {.actor = actor_.view(), .address = exchange_.address.view(), .trace = exchange_.trace.view()};
   }
   engine::Origin origin() const {
     const Asker asker = *this;
@@ -87,9 +92,10 @@ class AskerOf {
   }
 
  private:
-  static constexpr std::string_view prefix = "key:";
+  static constexpr std::string_view key_prefix = "key:";
+  static constexpr std::string_view certificate_prefix = "certificate:";
   const Exchange& exchange_;
-  std::array<char, prefix.size() + 16> actor_;
+  FixedText<certificate_prefix.size() + client_name_bytes_max> actor_;
 };
 
 std::string length_detail(const engine::Verdict& verdict) {
@@ -411,7 +417,8 @@ void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& lo
       const bool resident = registrar.load(load.question->fields.user.view());
       load.result = resident ? VerifyPlane::Loaded::resident : VerifyPlane::Loaded::nobody;
     } catch (const std::exception& fault) {
-      log(Level::error, "a user could not be loaded", {{"reason", fault.what()}, {"trace", std::string(load.question->exchange->trace.view())}});
+      log(Level::error, "a user could not be loaded",
+          {{"reason", fault.what()}, {"trace", std::string(load.question->exchange->trace.view())}});
       load.result = VerifyPlane::Loaded::store_fault;
     }
   }
@@ -427,8 +434,7 @@ void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& ch
     log(Level::info, "recovery code used",
         {{"user", user->text()}, {"left", std::int64_t{check.use->left}}, {"trace", check.origin.trace}});
   } catch (const std::exception& fault) {
-    log(Level::error, "a recovery code could not be checked",
-        {{"reason", fault.what()}, {"trace", check.origin.trace}});
+    log(Level::error, "a recovery code could not be checked", {{"reason", fault.what()}, {"trace", check.origin.trace}});
   }
 }
 

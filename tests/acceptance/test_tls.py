@@ -215,6 +215,7 @@ def test_the_start_fails_where_a_file_is_broken(estate, tmp_path, broken):
     '[[client_certificate]]\nname = "a"\nscopes = ["everything"]\n',
     '[[client_certificate]]\nname = "a"\nscopes = []\n',
     '[[client_certificate]]\nscopes = ["verify"]\n',
+    '[[client_certificate]]\nname = "' + "n" * 257 + '"\nscopes = ["verify"]\n',
     '[[client_certificate]]\nname = "a"\nscopes = ["verify"]\n[[client_certificate]]\nname = "a"\nscopes = ["read"]\n',
 ])
 def test_wrong_settings_are_refused_with_their_line(tmp_path, config):

@@ -65,10 +65,22 @@ def test_the_trail_names_the_certificate(estate):
     with TlsConnection(estate.tls_port, client=client) as tls:
         assert tls.request("POST", "/v1/users/cert-ada/devices", {"name": "phone"}).status == 201
         assert_problem(tls.request("DELETE", "/v1/users/cert-ada"), 403)
+        assert_problem(tls.request("GET", "/metrics"), 403)
+    gate = estate.authority.issue("gate", "whoever", "DNS:vpn.example.org")
+    with TlsConnection(estate.tls_port, client=gate) as tls:
+        assert tls.verify("cert-bo", "123456")["result"] == "no_device"
+        assert tls.batch([{"user": "cert-cy", "code": "123456"}])[0]["result"] == "no_device"
+        body = {"user": "cert-di", "code": "123456"}
+        assert tls.request("POST", "/v1/verify", body, key=estate.admin).json()["result"] == "no_device", "a key goes before it"
+    for user, actor in (("cert-bo", "certificate:vpn.example.org"), ("cert-cy", "certificate:vpn.example.org"),
+                        ("cert-di", "key:" + estate.admin.split("_")[1])):
+        (entry,) = watchword.eventually(lambda: estate.expect(200, "GET", f"/v1/audit?action=verification&user={user}")["entries"], 10, user)
+        assert entry["actor"] == actor, entry
     entries = estate.expect(200, "GET", "/v1/audit?action=device.begin&user=cert-ada")["entries"]
     assert [entry["actor"] for entry in entries] == ["certificate:urn:desk:1"]
-    watchword.eventually(lambda: any(entry["actor"] == "certificate:urn:desk:1" for entry in
-                                     estate.expect(200, "GET", "/v1/audit?action=request.refused")["entries"]), 10, "the refusal")
+    for path in ("/v1/users/cert-ada", "/metrics"):
+        watchword.eventually(lambda: any(entry["actor"] == "certificate:urn:desk:1" and entry["detail"]["path"] == path for entry in
+                                         estate.expect(200, "GET", "/v1/audit?action=request.refused")["entries"]), 10, path)
 
 
 def test_an_expired_certificate_is_not_let_in(estate):

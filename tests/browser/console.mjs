@@ -144,6 +144,29 @@ test("a device whose clock has run away is resynchronised by two codes in a row,
   await visitor.close();
 });
 
+test("what somebody else changed about a person meanwhile is shown, not overwritten", async () => {
+  const user = nameOf(66666);
+  const visitor = await enterConsole(browser, server);
+  const { page } = visitor;
+  await page.goto(`${server.base}/console/#/users/${user}`);
+  await page.getByRole("heading", { name: user, level: 1 }).waitFor();
+  const [device] = (await server.rest("GET", `/v1/users/${user}`)).devices;
+  await rowOf(page, "Phone 66666").getByText("Active").waitFor();
+  await server.rest("PATCH", `/v1/users/${user}/devices/${device.id}`, { name: "Renamed" });
+  await page.getByRole("button", { name: "Disable Phone 66666" }).click();
+  await page.getByRole("alert").getByText("Somebody has changed").waitFor();
+  await rowOf(page, "Renamed").getByText("Active").waitFor();
+
+  await server.rest("PATCH", `/v1/users/${user}/devices/${device.id}`, { enabled: false });
+  await page.getByRole("button", { name: "Remove this person" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("alert").getByText("Somebody has changed").waitFor();
+  await rowOf(page, "Renamed").getByText("Disabled").waitFor();
+  await page.getByRole("button", { name: "Enable Renamed" }).click();
+  await page.getByText("“Renamed” works again.").waitFor();
+  await visitor.close();
+});
+
 test("a link is minted, opens the portal as that person, and the audit trail says who made it", async () => {
   const visitor = await enterConsole(browser, server);
   const { page } = visitor;

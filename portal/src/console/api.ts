@@ -89,10 +89,11 @@ export const api = {
   users: (prefix: string, cursor: string | undefined, limit: number) =>
     http.get<UserPage>("/v1/users" + query({ prefix, cursor, limit: String(limit) })),
   user: (user: string) => http.get<UserDetail>(person(user)),
-  removeUser: (user: string) => http.delete(person(user)),
+  removeUser: (user: string, etag: string) => http.delete(person(user), etag),
   unlock: (user: string) => http.post<UserDetail>(`${person(user)}/unlock`),
-  enable: (user: string, id: string, enabled: boolean) => http.patch<AdminDevice>(device(user, id), { enabled }),
-  removeDevice: (user: string, id: string) => http.delete(device(user, id)),
+  enable: (user: string, id: string, enabled: boolean, etag: string) =>
+    http.patch<AdminDevice>(device(user, id), { enabled }, etag),
+  removeDevice: (user: string, id: string, etag: string) => http.delete(device(user, id), etag),
   link: (user: string, expiresInS: number) =>
     http.post<{ url: string; expires_at: string }>(`${person(user)}/portal-links`, { expires_in_s: expiresInS }),
   begin: (user: string, name: string) => http.post<BegunDevice>(`${person(user)}/devices`, { name }),

@@ -1,4 +1,5 @@
-// One person: lock state and devices, and what an administrator may do about them.
+// One person: lock state and devices, and what an administrator may do about them. A device or person is changed only as it
+// was shown (If-Match): who was overtaken by somebody else sees what is there now, and decides anew.
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { Answer, Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
@@ -19,6 +20,7 @@ export function UserPage({ user }: { user: string }) {
   const texts = useTexts();
   const t = texts.console;
   const [detail, setDetail] = useState<UserDetail | null>(null);
+  const [etag, setEtag] = useState("*");
   const [unknown, setUnknown] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [said, setSaid] = useState<string | null>(null);
@@ -26,8 +28,10 @@ export function UserPage({ user }: { user: string }) {
 
   const load = useCallback(async () => {
     const answer = await api.user(user);
-    if (answer.ok) setDetail(answer.value);
-    else if (answer.problem.slug === "user_not_found") setDetail(null);
+    if (answer.ok) {
+      setDetail(answer.value);
+      setEtag(answer.etag ?? "*");
+    } else if (answer.problem.slug === "user_not_found") setDetail(null);
     setUnknown(!answer.ok && answer.problem.slug === "user_not_found");
     setProblem(answer.ok || answer.problem.slug === "user_not_found" ? null : answer.problem);
   }, [user]);
@@ -58,7 +62,7 @@ export function UserPage({ user }: { user: string }) {
           devices={detail.devices}
           onEnable={(device) =>
             void act(
-              api.enable(user, device.id, !device.enabled),
+              api.enable(user, device.id, !device.enabled, etag),
               fill(device.enabled ? t.disabledDone : t.enabledDone, { name: device.name }),
             )
           }
@@ -89,7 +93,7 @@ export function UserPage({ user }: { user: string }) {
           title={fill(t.removeTitle, { name: asking.device.name })}
           action={t.remove}
           danger
-          onYes={() => act(api.removeDevice(user, asking.device.id), fill(t.removeDone, { name: asking.device.name }))}
+          onYes={() => act(api.removeDevice(user, asking.device.id, etag), fill(t.removeDone, { name: asking.device.name }))}
           onClose={() => setAsking(null)}
         >
           <p>{t.removeText}</p>
@@ -113,10 +117,11 @@ export function UserPage({ user }: { user: string }) {
           action={t.remove}
           danger
           onYes={async () => {
-            const answer = await api.removeUser(user);
+            const answer = await api.removeUser(user, etag);
             setAsking(null);
-            if (answer.ok) go("users");
-            else setProblem(answer.problem);
+            if (answer.ok) return go("users");
+            await load();
+            setProblem(answer.problem);
           }}
           onClose={() => setAsking(null)}
         >
