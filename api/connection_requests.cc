@@ -41,7 +41,7 @@ Response wrong_method(std::string_view allowed) {
 }
 
 Response overloaded() {
-  return problem(503, "overloaded", "The server is overloaded. Try again later.");
+  return problem(503, "overloaded", overloaded_detail);
 }
 
 }  // namespace
@@ -115,6 +115,7 @@ std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault
   const std::optional<RequestHead> head = parse_head(input, fault);
   if (head && head->bytes <= familiar_bytes_max) {
     familiar_head_.reset();
+    familiar_granted_ = false;
     OPENSSL_cleanse(familiar_.data(), familiar_.size());
     familiar_.assign(head->block);
   }
@@ -285,8 +286,7 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
   exchange.waits = true;
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
-  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, now)
-                                                : plane.verify(exchange, body));
+  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, now) : plane.verify(exchange, body));
 }
 
 void Connection::answer_readiness(Exchange& exchange) {
@@ -374,10 +374,15 @@ tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(s
   }
   AccessKeys& keys = loop_.services().keys;
   const std::uint64_t generation = keys.generation();  // before the look, so that a change after it is noticed
-  if (granted_generation_ == generation && granted_.valid_at(now) && presented_bytes_ == authorization.size() &&
-      CRYPTO_memcmp(presented_.data(), authorization.data(), presented_bytes_) == 0) {
+  // The familiar head's were compared as a part of it.
+  const bool familiar = familiar_head_ && authorization.data() == familiar_head_->authorization.data();
+  if (granted_generation_ == generation && granted_.valid_at(now) &&
+      ((familiar && familiar_granted_) || (presented_bytes_ == authorization.size() &&
+                                           CRYPTO_memcmp(presented_.data(), authorization.data(), presented_bytes_) == 0))) {
+    familiar_granted_ = familiar;
     return granted_;
   }
+  familiar_granted_ = false;
   const auto granted = keys.authenticate(bearer_key(authorization), peer(), now);
   if (granted && authorization.size() <= presented_.size()) {
     authorization.copy(presented_.data(), authorization.size());

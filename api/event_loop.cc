@@ -378,6 +378,7 @@ void EventLoop::end_round() {
     work_touched();
   } while (verify_plane_.holds_questions());
   verify_plane_.publish();
+  verify_plane_.end_round();
 }
 
 bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
