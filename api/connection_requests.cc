@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "api/connection_chunked.h"
+#include "api/digest.h"
 #include "api/event_loop.h"
 #include "api/header_text.h"
 #include "api/problem.h"
@@ -108,7 +109,7 @@ std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault
   constexpr std::size_t familiar_bytes_max = 1024;
   fault = {};
   const std::size_t bytes = familiar_.size();
-  if (bytes > 0 && input.size() >= bytes && CRYPTO_memcmp(input.data(), familiar_.data(), bytes) == 0) {
+  if (bytes > 0 && equal_in_constant_time(input.substr(0, bytes), familiar_)) {
     if (!familiar_head_) familiar_head_ = parse_head(familiar_, fault);
     return familiar_head_;
   }
@@ -377,8 +378,7 @@ tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(s
   // The familiar head's were compared as a part of it.
   const bool familiar = familiar_head_ && authorization.data() == familiar_head_->authorization.data();
   if (granted_generation_ == generation && granted_.valid_at(now) &&
-      ((familiar && familiar_granted_) || (presented_bytes_ == authorization.size() &&
-                                           CRYPTO_memcmp(presented_.data(), authorization.data(), presented_bytes_) == 0))) {
+      ((familiar && familiar_granted_) || equal_in_constant_time({presented_.data(), presented_bytes_}, authorization))) {
     familiar_granted_ = familiar;
     return granted_;
   }

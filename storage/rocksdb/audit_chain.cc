@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
 
 #include "engine/store.h"
 #include "storage/rocksdb/format.h"
@@ -20,9 +19,13 @@ void throw_unless(const rocksdb::Status& status) {
   if (!status.ok()) throw engine::StoreError("the audit trail cannot be read: " + status.ToString());
 }
 
-std::set<std::string_view> actions_of(std::span<const engine::AuditEntry> entries) {
-  std::set<std::string_view> actions;
-  for (const engine::AuditEntry& entry : entries) actions.insert(entry.action);
+// The distinct ones. They are few.
+template <class Entry>
+std::vector<std::string_view> actions_of(std::span<const Entry> entries) {
+  std::vector<std::string_view> actions;
+  for (const Entry& entry : entries) {
+    if (std::find(actions.begin(), actions.end(), entry.action) == actions.end()) actions.push_back(entry.action);
+  }
   return actions;
 }
 
@@ -58,10 +61,16 @@ AuditChain::AuditChain(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* documents, 
 }
 
 void AuditChain::append(rocksdb::WriteBatch& batch, std::span<const engine::AuditEntry> entries) {
+  std::vector<engine::AuditNote> notes(entries.size());
+  std::transform(entries.begin(), entries.end(), notes.begin(), engine::note_of);
+  append(batch, notes);
+}
+
+void AuditChain::append(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries) {
   while (!entries.empty()) {
     const std::size_t count = bundle_length(entries);
     if (count < bundle_entries_min) {
-      for (const engine::AuditEntry& entry : entries.first(count)) append_entry(batch, entry);
+      for (const engine::AuditNote& entry : entries.first(count)) append_entry(batch, entry);
     } else {
       append_bundle(batch, entries.first(count));
     }
@@ -76,7 +85,7 @@ void AuditChain::append_row(rocksdb::WriteBatch& batch, std::string row, std::si
   batch.Put(entries_, encode_big_endian(first), row);
 }
 
-void AuditChain::append_entry(rocksdb::WriteBatch& batch, const engine::AuditEntry& entry) {
+void AuditChain::append_entry(rocksdb::WriteBatch& batch, const engine::AuditNote& entry) {
   const std::string moment = audit_moment(entry.at.value, pending_.sequence + 1);
   append_row(batch, encode_audit_entry(entry), 1);
   batch.Put(index_, audit_time_prefix() + moment, "");
@@ -84,12 +93,13 @@ void AuditChain::append_entry(rocksdb::WriteBatch& batch, const engine::AuditEnt
   if (!entry.user.empty()) batch.Put(index_, audit_user_prefix(entry.user) + moment, entry.action);
 }
 
-void AuditChain::append_bundle(rocksdb::WriteBatch& batch, std::span<const engine::AuditEntry> entries) {
+void AuditChain::append_bundle(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries) {
   const std::string moment = audit_moment(entries.back().at.value, pending_.sequence + 1);
   append_row(batch, encode_audit_bundle(entries), entries.size());
   batch.Put(index_, audit_time_prefix() + moment, "");
   std::string summary;
-  for (const engine::AuditEntry& entry : entries) append_audit_mark(summary, audit_user_mark(entry.user));
+  summary.reserve(entries.size() * sizeof(std::uint16_t));
+  for (const engine::AuditNote& entry : entries) append_audit_mark(summary, audit_user_mark(entry.user));
   batch.Put(index_, audit_summary_prefix() + moment, summary);
   for (const std::string_view action : actions_of(entries)) {
     batch.Put(index_, audit_action_prefix(action) + moment, "");
@@ -152,7 +162,7 @@ std::size_t AuditChain::retire(engine::UnixMillis before, std::size_t limit) {
     const std::string moment = audit_moment(entries.back().at.value, first);
     batch.Delete(entries_, key);
     batch.Delete(index_, audit_time_prefix() + moment);
-    for (const std::string_view action : actions_of(entries)) {
+    for (const std::string_view action : actions_of(std::span<const engine::AuditEntry>(entries))) {
       batch.Delete(index_, audit_action_prefix(action) + moment);
     }
     if (entries.size() > 1) batch.Delete(index_, audit_summary_prefix() + moment);

@@ -28,6 +28,7 @@ class AuditChain {
 
   // Adds the entries of one change to the batch: a few as rows of their own, which the index knows each, many as bundles.
   // Several a batch; written() once the batch is durable.
+  void append(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries);
   void append(rocksdb::WriteBatch& batch, std::span<const engine::AuditEntry> entries);
   void written() {
     durable_ = pending_;
@@ -46,8 +47,8 @@ class AuditChain {
 
  private:
   void append_row(rocksdb::WriteBatch& batch, std::string row, std::size_t entries);
-  void append_entry(rocksdb::WriteBatch& batch, const engine::AuditEntry& entry);
-  void append_bundle(rocksdb::WriteBatch& batch, std::span<const engine::AuditEntry> entries);
+  void append_entry(rocksdb::WriteBatch& batch, const engine::AuditNote& entry);
+  void append_bundle(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries);
   // Of the row that begins there. Empty: retired meanwhile.
   std::vector<engine::AuditEntry> read_row(std::uint64_t sequence) const;
 

@@ -19,7 +19,10 @@ constexpr char bundle_version = 2;
 constexpr std::string_view head_word = "watchword-audit-head-1 ";
 
 void put_text(std::string& out, std::string_view text) {
-  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(text.size() >> shift);
+  const std::size_t size = text.size();
+  const char bytes[] = {static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                        static_cast<char>(size)};
+  out.append(bytes, sizeof bytes);
   out += text;
 }
 
@@ -54,8 +57,10 @@ std::uint64_t unsigned_ms(engine::UnixMillis at) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, at.value));
 }
 
-template <class Entry>
-auto texts_of(Entry& entry) {
+auto texts_of(const engine::AuditNote& note) {
+  return std::array{note.actor, note.address, note.trace, note.action, note.user, note.device, note.detail};
+}
+auto texts_of(engine::AuditEntry& entry) {
   return std::array{&entry.origin.actor, &entry.origin.address, &entry.origin.trace, &entry.action,
                     &entry.user,         &entry.device,         &entry.detail};
 }
@@ -112,14 +117,14 @@ std::optional<AuditHash> from_hex(std::string_view text) {
 
 }  // namespace
 
-std::string encode_audit_entry(const engine::AuditEntry& entry) {
+std::string encode_audit_entry(const engine::AuditNote& entry) {
   std::string out(1, entry_version);
   out += encode_big_endian(unsigned_ms(entry.at));
-  for (const std::string* text : texts_of(entry)) put_text(out, *text);
+  for (const std::string_view text : texts_of(entry)) put_text(out, text);
   return out;
 }
 
-std::size_t bundle_length(std::span<const engine::AuditEntry> entries) {
+std::size_t bundle_length(std::span<const engine::AuditNote> entries) {
   const std::size_t most = std::min(entries.size(), bundle_entries_max);
   std::size_t count = 1;
   while (count < most && unsigned_ms(entries[count].at) >= unsigned_ms(entries[count - 1].at) &&
@@ -129,7 +134,7 @@ std::size_t bundle_length(std::span<const engine::AuditEntry> entries) {
   return std::min(count, most);
 }
 
-std::string encode_audit_bundle(std::span<const engine::AuditEntry> entries) {
+std::string encode_audit_bundle(std::span<const engine::AuditNote> entries) {
   constexpr std::size_t usual_bytes = 64;
   std::string out;
   out.reserve(usual_bytes * (entries.size() + 2));
@@ -142,11 +147,11 @@ std::string encode_audit_bundle(std::span<const engine::AuditEntry> entries) {
     unsigned same = 0;
     if (i > 0) {
       const auto before = texts_of(entries[i - 1]);
-      for (std::size_t t = 0; t < texts.size(); ++t) same |= (*texts[t] == *before[t] ? 1u : 0u) << t;
+      for (std::size_t t = 0; t < texts.size(); ++t) same |= (texts[t] == before[t] ? 1u : 0u) << t;
     }
     out += static_cast<char>(same);
     for (std::size_t t = 0; t < texts.size(); ++t) {
-      if ((same >> t & 1) == 0) put_text(out, *texts[t]);
+      if ((same >> t & 1) == 0) put_text(out, texts[t]);
     }
   }
   return out;

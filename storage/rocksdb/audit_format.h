@@ -40,11 +40,11 @@ using AuditHash = std::array<std::uint8_t, audit_hash_bytes>;
 inline constexpr std::size_t bundle_entries_max = 512;
 inline constexpr std::int64_t bundle_span_ms = 1000;  // from a bundle's first entry to its last, at most
 
-std::string encode_audit_entry(const engine::AuditEntry& entry);
+std::string encode_audit_entry(const engine::AuditNote& entry);
 // How many entries from the front go into one bundle; they stand in order of time.
-std::size_t bundle_length(std::span<const engine::AuditEntry> entries);
+std::size_t bundle_length(std::span<const engine::AuditNote> entries);
 // Of that many.
-std::string encode_audit_bundle(std::span<const engine::AuditEntry> entries);
+std::string encode_audit_bundle(std::span<const engine::AuditNote> entries);
 // The entries of a row, in order. Empty: not of this format.
 std::vector<engine::AuditEntry> decode_audit_row(std::string_view bytes);
 // How many there are; 0: not of this format. Looks at no more than the beginning.

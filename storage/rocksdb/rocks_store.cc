@@ -147,6 +147,7 @@ void RocksStore::put_change(rocksdb::WriteBatch& batch, const engine::Change& ch
   }
   for (const auto& [name, row] : change.put_keys) batch.Put(database_.documents, name, row);
   audit_.append(batch, change.audit);
+  audit_.append(batch, change.notes);
 }
 
 void RocksStore::put_rows(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users) {
