@@ -147,6 +147,7 @@ class Connection {
   // The last head that came, and once it came again, what stands in it: a gateway's are all alike.
   std::string familiar_;
   std::optional<RequestHead> familiar_head_;  // views of familiar_
+  bool familiar_granted_ = false;             // whether granted_ is what its credentials are worth
   // The credentials presented last, and what they were worth while the keys were of that generation.
   std::array<char, 128> presented_;
   std::size_t presented_bytes_ = 0;

@@ -211,6 +211,7 @@ void EventLoop::end_round() {
     work_touched();
   } while (verify_plane_.holds_questions());
   verify_plane_.publish();
+  verify_plane_.end_round();
 }
 
 void EventLoop::deliver(engine::Ticket* first) noexcept {

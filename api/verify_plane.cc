@@ -2,11 +2,9 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <exception>
 
-#include <fmt/format.h>
-
-#include "api/json_text.h"
 #include "api/log.h"
 #include "api/problem.h"
 
@@ -20,9 +18,9 @@ using Standing = Question::Standing;
 // A user who is evicted again before the question is asked again, this often: the server has other troubles.
 constexpr unsigned loads_max = 3;
 
-constexpr std::string_view unavailable_detail =
-    "The answer could not be made durable. Nothing was accepted. Try again later.";
-constexpr std::string_view overloaded_detail = "The server is overloaded. Try again later.";
+std::chrono::nanoseconds steady_now() {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
 
 template <class Visit>
 void for_each_question(Exchange& exchange, Visit visit) {
@@ -38,36 +36,6 @@ std::uint64_t receipt_of(const engine::SecretBytes& hash_key, std::uint64_t call
   const std::string_view caller_text(text.data(), static_cast<std::size_t>(end - text.data()));
   return engine::receipt_tag(hash_key, caller_text, fields.user.view(), fields.request_id.view(), fields.code_text.view(),
                              fields.device_text.view());
-}
-
-void append_verdict(std::string& out, const Question& question) {
-  const std::string_view user = question.fields.user.view();
-  const engine::Verdict& verdict = question.verdict;
-  out += R"({"result":")";
-  out += to_string(verdict.result);
-  out += R"(","user":)";
-  append_json_string(out, user);
-  if (verdict.device.value != 0) {
-    out += R"(,"device":{"id":")";
-    append_hex64(out, verdict.device.value);
-    out += R"(","name":)";
-    append_json_string(out, verdict.name());
-    out += '}';
-  }
-  if (verdict.result == Result::accepted && question.fields.recovery_code) {
-    out += R"(,"recovery_code":true,"recovery_codes_left":)";
-    append_number(out, question.recovery_codes_left);
-  } else if (verdict.result == Result::accepted) {
-    out += R"(,"drift_steps":)";
-    append_number(out, verdict.drift_steps);
-  }
-  if (verdict.retry_after_s > 0) {
-    out += R"(,"retry_after_s":)";
-    append_number(out, verdict.retry_after_s);
-  }
-  if (verdict.hard_locked) out += R"(,"hard_locked":true)";
-  if (verdict.repeated) out += R"(,"repeated":true)";
-  out += '}';
 }
 
 // Who asks, in memory that lives as long as this.
@@ -98,13 +66,10 @@ class AskerOf {
   FixedText<certificate_prefix.size() + client_name_bytes_max> actor_;
 };
 
-std::string length_detail(const engine::Verdict& verdict) {
-  return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
-}
-
 }  // namespace
 
 VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body) {
+  if (!round_.take(1, steady_now)) return refuse(exchange);
   Question& question = exchange.question;
   question.exchange = &exchange;
   question.loads = 0;
@@ -149,6 +114,7 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
     write_answer(exchange, problem(*fault));
     return Progress::ready;
   }
+  if (!round_.take(batch->questions.size(), steady_now)) return refuse(exchange);
   exchange.batch = std::move(batch);
   if (metrics_ != nullptr) metrics_->batch(exchange.batch->questions.size());
   items_.clear();
@@ -336,79 +302,8 @@ void VerifyPlane::publish() noexcept {
   engine_.committer.kick(producer_.take_urgent());
 }
 
-void VerifyPlane::render(Exchange& exchange) {
-  if (exchange.batch) {
-    render_batch(exchange);
-    exchange.batch.reset();
-  } else {
-    render_one(exchange);
-  }
-}
-
-// Once a lock, since what comes after it is answered with `locked`.
-void VerifyPlane::tell_of_lock(const Question& question) {
-  const engine::Verdict& verdict = question.verdict;
-  if (!began_lock(verdict)) return;
-  if (metrics_ != nullptr) metrics_->lock_began(verdict.hard_locked);
-  log(Level::warning, "user locked",
-      {{"user", std::string(question.fields.user.view())},
-       {"retry_after_s", std::int64_t{verdict.retry_after_s}},
-       {"hard_locked", verdict.hard_locked ? "yes" : "no"},
-       {"trace", std::string(question.exchange->trace.view())}});
-}
-
-// Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
-// items' codes are used up already, so one item's trouble must not hide what became of them.
-void VerifyPlane::append_item(std::string& out, const Question& question) {
-  const std::string_view user = question.fields.user.view();
-  if (metrics_ != nullptr) metrics_->answered(question);
-  switch (question.standing) {
-    case Standing::answered:
-      tell_of_lock(question);
-      return append_verdict(out, question);
-    case Standing::wrong_length:
-      out += R"({"result":"invalid","user":)";
-      append_json_string(out, user);
-      out += R"(,"detail":)";
-      append_json_string(out, length_detail(question.verdict));
-      break;
-    default:
-      out += R"({"result":"unavailable","user":)";
-      append_json_string(out, user);
-      out += R"(,"retry_after_s":1)";
-      break;
-  }
-  out += '}';
-}
-
-void VerifyPlane::render_one(Exchange& exchange) {
-  const Question& question = exchange.question;
-  if (metrics_ != nullptr) metrics_->answered(question);
-  switch (question.standing) {
-    case Standing::answered:
-      tell_of_lock(question);
-      body_.clear();
-      append_verdict(body_, question);
-      return write_json(exchange.out, body_, exchange.form);
-    case Standing::wrong_length:
-      return write_answer(exchange, problem(422, "code_length", length_detail(question.verdict), "code"));
-    case Standing::overloaded:
-      return write_answer(exchange, problem(503, "overloaded", overloaded_detail));
-    default:
-      return write_answer(exchange, problem(503, "store_unavailable", unavailable_detail));
-  }
-}
-
-void VerifyPlane::render_batch(Exchange& exchange) {
-  std::string body = R"({"results":[)";
-  bool first = true;
-  for (const Question& question : exchange.batch->questions) {
-    if (!first) body += ',';
-    first = false;
-    append_item(body, question);
-  }
-  body += "]}";
-  write_json(exchange.out, body, exchange.form);
+void VerifyPlane::end_round() noexcept {
+  if (!round_.empty()) round_.end(steady_now());
 }
 
 void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& loads) noexcept {
