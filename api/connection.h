@@ -91,6 +91,7 @@ class Connection {
   // connection_requests.cc: requests
   std::size_t take(std::string_view input);
   std::optional<RequestHead> head_of(std::string_view input, HeadFault& fault);
+  bool refuse_at_once(const RequestHead& head);
   bool take_chunked(std::string_view input, std::size_t& at);
   bool admit(const RequestHead& head, bool body_is_here);
   std::size_t body_limit(const RequestHead& head);
@@ -148,6 +149,7 @@ class Connection {
   std::string familiar_;
   std::optional<RequestHead> familiar_head_;  // views of familiar_
   bool familiar_granted_ = false;             // whether granted_ is what its credentials are worth
+  bool familiar_verifies_ = false;            // whether it led to a verification
   // The credentials presented last, and what they were worth while the keys were of that generation.
   std::array<char, 128> presented_;
   std::size_t presented_bytes_ = 0;

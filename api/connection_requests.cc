@@ -78,6 +78,13 @@ std::size_t Connection::take(std::string_view input) {
     }
     const bool known = wanted_bytes_ > 0;  // the head was looked at before, and admitted
     const bool whole = !head->chunked && rest.size() - head->bytes >= head->content_length;
+    if (whole && refuse_at_once(*head)) {
+      head_begun_ = false;
+      wanted_bytes_ = 0;
+      starved_ = false;
+      at += head->bytes + head->content_length;
+      continue;
+    }
     if (!known && head->has_body() && begin_intake(*head, whole)) {
       at += head->bytes;
       continue;
@@ -103,6 +110,23 @@ std::size_t Connection::take(std::string_view input) {
   return at;
 }
 
+// One of many while the loop has taken on all that it can: a head that led to a verification before gets its 503 with those
+// of the requests before it, one answer after another in one exchange, and costs next to nothing.
+bool Connection::refuse_at_once(const RequestHead& head) {
+  constexpr std::size_t answer_bytes_max = 4000;  // what an exchange keeps its memory for
+  VerifyPlane& plane = loop_.verify_plane();
+  if (!familiar_verifies_ || head.target.data() != familiar_head_->target.data() || !plane.full()) return false;
+  if (form_of(head) != AnswerForm{}) return false;
+  if (last_ == nullptr || last_->refusals == 0 || last_->out.size() > answer_bytes_max) {
+    Exchange& exchange = begin_exchange({});
+    exchange.route = Route::verify;
+    exchange.ready = true;
+  }
+  plane.refuse(*last_);
+  ++last_->refusals;
+  return true;
+}
+
 // The head that `input` begins with. It is compared in constant time with one that was good before, since it holds a key
 // that another client of the same proxy may have sent.
 std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault& fault) {
@@ -116,7 +140,7 @@ std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault
   const std::optional<RequestHead> head = parse_head(input, fault);
   if (head && head->bytes <= familiar_bytes_max) {
     familiar_head_.reset();
-    familiar_granted_ = false;
+    familiar_granted_ = familiar_verifies_ = false;
     OPENSSL_cleanse(familiar_.data(), familiar_.size());
     familiar_.assign(head->block);
   }
@@ -282,6 +306,7 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
                   problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json."));
   }
   VerifyPlane& plane = loop_.verify_plane();
+  familiar_verifies_ = route == Route::verify && familiar_head_ && head.target.data() == familiar_head_->target.data();
   exchange.address.clear();
   exchange.address.append(peer_address());
   exchange.certificate.clear();

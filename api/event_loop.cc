@@ -182,6 +182,7 @@ void EventLoop::recycle(Exchange& exchange) {
   exchange.trace.clear();
   exchange.route_template = {};
   exchange.status = 200;
+  exchange.refusals = 0;
   exchange.interim = false;
   exchange.verified = false;
   exchange.route = Route::unknown;

@@ -69,6 +69,7 @@ struct Exchange {
   Route route = Route::unknown;
   std::string_view route_template;  // of a route that workers answer
   unsigned status = 200;            // what `out` says
+  unsigned refusals = 0;            // `out` is so many answers, all of them 503
   bool interim = false;             // a 100: the answer itself is another one
   bool verified = false;            // a question alone that was put to the engine
   metrics::Ticks begun = 0;         // when the request was whole

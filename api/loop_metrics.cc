@@ -68,6 +68,7 @@ void LoopMetrics::sent(const Exchange& exchange, metrics::Ticks now, HttpMetrics
   }
   switch (exchange.route) {
     case Route::verify:
+      for (unsigned further = 1; further < exchange.refusals; ++further) verify_.count(exchange.status, duration);
       return verify_.count(exchange.status, duration);
     case Route::batch:
       return batch_.count(exchange.status, duration);

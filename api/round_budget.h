@@ -27,6 +27,7 @@ class RoundBudget {
     taken_ += verifications;
     return true;
   }
+  bool full() const noexcept { return taken_ > 0 && taken_ >= limit_; }
   bool empty() const noexcept { return taken_ == 0; }
   // All that was taken is judged, and what could be answered is sent.
   void end(std::chrono::nanoseconds now) noexcept {

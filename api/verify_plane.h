@@ -41,6 +41,10 @@ class VerifyPlane {
     for (Exchange* const exchange : judged_) settled(*exchange, settle(*exchange));
     judged_.clear();
   }
+  // The round has taken on all that it can.
+  bool full() const noexcept { return round_.full(); }
+  // 503, behind what stands in the exchange's answer already.
+  Progress refuse(Exchange& exchange);
   bool holds_questions() const { return !asked_.empty(); }
   Progress verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now);
   // The questions whose users a worker shall load. Theirs until loaded() has the results back.
@@ -85,7 +89,6 @@ class VerifyPlane {
   void render_batch(Exchange& exchange);
   void append_item(std::string& out, const Question& question);
   void tell_of_lock(const Question& question);
-  Progress refuse(Exchange& exchange);
 
   engine::Engine& engine_;
   engine::Producer& producer_;

@@ -11,7 +11,8 @@
 namespace watchword::storage {
 namespace {
 
-constexpr std::size_t rows_per_batch = 4096;
+// A group commit waits behind one of these: half a millisecond of work.
+constexpr std::size_t rows_per_batch = 256;
 constexpr std::chrono::milliseconds look_interval{200};
 constexpr std::int64_t disk_look_ms = 50;
 
@@ -43,7 +44,7 @@ void RocksStore::run_folds() {
 // In pieces, so that no batch holds the writer up for long, and for a bounded time a fold, so that a shorter retention does
 // not stop the folds for an hour. Only what the clock says is too old goes, so a crash in between leaves more, never less.
 void RocksStore::retire_audit() {
-  constexpr std::size_t piece = 2000;
+  constexpr std::size_t piece = 250;
   constexpr std::chrono::milliseconds time_max{500};
   constexpr std::int64_t day_ms = 86'400'000;
   if (options_.audit_retention_days == 0 || failed_) return;
