@@ -69,18 +69,29 @@ void EventLoop::serve_sockets() {
   serving_ = true;
   bool served = true;
   for (unsigned round = 0; served && round < rounds_max; ++round) {
-    const std::span<const epoll_event> events = events_.take();
-    for (const epoll_event& event : events) {
-      static_cast<Connection*>(event.data.ptr)
-          ->note(SocketEvents::readable(event), SocketEvents::writable(event), SocketEvents::ended(event));
-    }
-    served = !events.empty() || !revisited_.empty();
+    served = note_ready();
     resume_revisited();
     take_tickets();
   }
   serving_ = false;
   if (!served) return await_sockets();
   boost::asio::post(io_, [this] { serve_sockets(); });
+}
+
+// All that are ready, so that a round's budget sees everybody who waits.
+bool EventLoop::note_ready() {
+  constexpr unsigned takes_max = 64;
+  bool any = !revisited_.empty();
+  for (unsigned takes = 0; takes < takes_max; ++takes) {
+    const std::span<const epoll_event> events = events_.take();
+    for (const epoll_event& event : events) {
+      static_cast<Connection*>(event.data.ptr)
+          ->note(SocketEvents::readable(event), SocketEvents::writable(event), SocketEvents::ended(event));
+    }
+    any |= !events.empty();
+    if (events.size() < SocketEvents::events_max) break;
+  }
+  return any || !revisited_.empty();
 }
 
 void EventLoop::revisit(Connection& connection) {

@@ -91,6 +91,7 @@ class EventLoop final : public engine::TicketSink {
   // What the sockets are ready for: all of it is read before any of it is judged, and judged before any of it is answered.
   void await_sockets();
   void serve_sockets();
+  bool note_ready();
   void resume_revisited();
   void take_tickets();
   void sweep();

@@ -15,17 +15,17 @@ class RoundBudget {
   // However much the last ones seemed to have cost: a loop that the system held up for a moment is not slow.
   static constexpr std::size_t verifications_min = 128;
 
-  // Whether so many more are taken in this round. One request is never too much for an empty one. `now` is asked for a
-  // round's first alone.
+  // While it is not full(). `now` is asked for a round's first alone.
   template <class Now>
-  bool take(std::size_t verifications, Now now) noexcept {
-    if (taken_ == 0) {
-      begun_ = now();
-    } else if (taken_ + verifications > limit_) {
-      return false;
-    }
-    taken_ += verifications;
-    return true;
+  void take_one(Now now) noexcept {
+    take(1, now);
+  }
+  // A batch's share of reading and sending is small beside its items': they count for a part of one, and say nothing about
+  // what one costs.
+  template <class Now>
+  void take_batch(std::size_t items, Now now) noexcept {
+    take(1 + items / items_per_verification, now);
+    mixed_ = true;
   }
   bool full() const noexcept { return taken_ > 0 && taken_ >= limit_; }
   bool empty() const noexcept { return taken_ == 0; }
@@ -33,19 +33,28 @@ class RoundBudget {
   void end(std::chrono::nanoseconds now) noexcept {
     constexpr std::size_t telling = 32;  // fewer say little about the cost of many
     constexpr double weight = 1.0 / 8;
-    if (taken_ >= telling) {
+    if (taken_ >= telling && !mixed_) {
       const double cost = static_cast<double>((now - begun_).count()) / static_cast<double>(taken_);
       cost_ns_ += (std::min(cost, cost_ns_max) - cost_ns_) * weight;
       limit_ = std::max(verifications_min, static_cast<std::size_t>(static_cast<double>(round_max.count()) / cost_ns_));
     }
     taken_ = 0;
+    mixed_ = false;
   }
   std::size_t limit() const noexcept { return limit_; }
 
  private:
+  static constexpr std::size_t items_per_verification = 6;
+  template <class Now>
+  void take(std::size_t verifications, Now now) noexcept {
+    if (taken_ == 0) begun_ = now();
+    taken_ += verifications;
+  }
+
   static constexpr double cost_ns_max = static_cast<double>(round_max.count()) / verifications_min;
   std::chrono::nanoseconds begun_{0};
   std::size_t taken_ = 0;
+  bool mixed_ = false;  // with batches
   double cost_ns_ = 10'000;
   std::size_t limit_ = static_cast<std::size_t>(round_max.count()) / 10'000;
 };

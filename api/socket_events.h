@@ -24,7 +24,8 @@ class SocketEvents {
   int handle() const { return epoll_; }
   // `owner` comes back with each event. The socket leaves when it is closed. False: no memory for it.
   bool add(int socket, void* owner) noexcept;
-  // What became ready since the last call; does not wait. Good until the next call.
+  // What became ready since the last call, at most events_max; does not wait. Good until the next call.
+  static constexpr std::size_t events_max = 256;
   std::span<const epoll_event> take() noexcept;
 
   static bool readable(const epoll_event& event) { return (event.events & ~unsigned{EPOLLOUT}) != 0; }
@@ -34,7 +35,7 @@ class SocketEvents {
 
  private:
   const int epoll_;
-  std::array<epoll_event, 256> events_;
+  std::array<epoll_event, events_max> events_;
 };
 
 }  // namespace watchword::api

@@ -69,7 +69,8 @@ class AskerOf {
 }  // namespace
 
 VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body) {
-  if (!round_.take(1, steady_now)) return refuse(exchange);
+  if (round_.full()) return refuse(exchange);
+  round_.take_one(steady_now);
   Question& question = exchange.question;
   question.exchange = &exchange;
   question.loads = 0;
@@ -109,12 +110,13 @@ void VerifyPlane::judge_asked(engine::UnixMillis now) {
 }
 
 VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now) {
+  if (round_.full()) return refuse(exchange);
   auto batch = std::make_unique<Batch>();
   if (const std::optional<RequestFault> fault = parse_batch(body, *batch)) {
     write_answer(exchange, problem(*fault));
     return Progress::ready;
   }
-  if (!round_.take(batch->questions.size(), steady_now)) return refuse(exchange);
+  round_.take_batch(batch->questions.size(), steady_now);
   exchange.batch = std::move(batch);
   if (metrics_ != nullptr) metrics_->batch(exchange.batch->questions.size());
   items_.clear();

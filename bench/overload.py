@@ -67,8 +67,10 @@ class Overload:
         if args.kind == "accepted" and left_s < args.seconds + 60:
             time.sleep(left_s + 1)
         self.write_bodies()
-        # The maximum: as many as fit in the pipelines, in a closed loop in effect.
-        most = statistics.median(self.load(10_000_000, 4, pipeline=16)["good_per_s"] for _ in range(3))
+        # The maximum: as many as fit in the pipelines, in a closed loop in effect; for long enough that what is done later (folding,
+        # compaction) is under way.
+        self.load(10_000_000, args.seconds / 6, pipeline=16)
+        most = self.load(10_000_000, args.seconds / 3, pipeline=16)["good_per_s"]
         calm = self.load(most / 2, 4)
         server = run.children[0]
         memory, done = [], threading.Event()

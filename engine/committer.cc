@@ -138,6 +138,10 @@ std::size_t Committer::drain() {
       producer->notes_.take(group_notes_.notes);
     }
   }
+  // Each producer's stand in the order of time: together they shall, too.
+  const auto earlier = [](const AuditNote& a, const AuditNote& b) { return a.at < b.at; };
+  std::vector<AuditNote>& notes = group_notes_.notes;
+  if (!std::is_sorted(notes.begin(), notes.end(), earlier)) std::stable_sort(notes.begin(), notes.end(), earlier);
   {
     const std::lock_guard lock(changes_mutex_);
     group_changes_.swap(changes_);

@@ -15,7 +15,9 @@ class RoundBudgetTest : public ::testing::Test {
   std::size_t round(std::size_t asked, nanoseconds cost) {
     std::size_t taken = 0;
     for (std::size_t i = 0; i < asked; ++i) {
-      if (budget.take(1, [this] { return now; })) ++taken;
+      if (budget.full()) continue;
+      budget.take_one([this] { return now; });
+      ++taken;
     }
     now += cost * taken;
     budget.end(now);
@@ -49,17 +51,39 @@ TEST_F(RoundBudgetTest, AHeldUpRoundDoesNotCloseTheDoor) {
   EXPECT_GT(budget.limit(), 1800u);
 }
 
-TEST_F(RoundBudgetTest, TakesOneRequestHoweverLargeIntoAnEmptyRound) {
-  EXPECT_TRUE(budget.take(100'000, [this] { return now; }));
-  EXPECT_FALSE(budget.take(1, [this] { return now; }));
+TEST_F(RoundBudgetTest, ABatchThatFillsARoundIsTakenWholeAndTheNextIsNot) {
+  const auto clock = [this] { return now; };
+  budget.take_one(clock);
+  ASSERT_FALSE(budget.full());
+  budget.take_batch(100'000, clock);
+  EXPECT_TRUE(budget.full());
   budget.end(now + milliseconds(100));
-  EXPECT_TRUE(budget.take(1, [this] { return now; }));
+  EXPECT_FALSE(budget.full());
+}
+
+TEST_F(RoundBudgetTest, SeveralFullBatchesFitIntoARound) {
+  const auto clock = [this] { return now; };
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_FALSE(budget.full());
+    budget.take_batch(1000, clock);
+  }
+}
+
+TEST_F(RoundBudgetTest, LearnsNothingFromRoundsWithBatches) {
+  for (int i = 0; i < 100; ++i) round(1000, microseconds(8));
+  const std::size_t limit = budget.limit();
+  for (int i = 0; i < 100; ++i) {
+    budget.take_batch(1000, [this] { return now; });
+    now += microseconds(300);
+    budget.end(now);
+  }
+  EXPECT_EQ(budget.limit(), limit);
 }
 
 TEST_F(RoundBudgetTest, LooksAtTheClockOnceARound) {
   int looks = 0;
   for (int i = 0; i < 10; ++i) {
-    budget.take(1, [&] {
+    budget.take_one([&] {
       ++looks;
       return now;
     });

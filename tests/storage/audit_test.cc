@@ -272,6 +272,28 @@ TEST_F(BundledTrail, IsFoundByTimeUserAndActionWhateverThePage) {
   }
 }
 
+TEST_F(BundledTrail, APageThatGivesUpSaysWhereToGoOnAndLosesNothing) {
+  store.reset();
+  OpenedDatabase opened = open_existing(options);
+  Database& database = opened.database;
+  const AuditChain chain(*database.db, database.documents, database.audit, database.audit_index, opened.keys.audit_key());
+  for (const std::size_t effort : {1u, 2u, 3u, 25u, 400u}) {
+    for (const std::string user : {"user5", "user17", "nobody"}) {
+      for (const std::string action : {"", "user.lock"}) {
+        AuditQuery query{.user = user, .action = action, .limit = 1000};
+        std::vector<std::uint64_t> found;
+        for (;;) {
+          const AuditPage page = chain.query(query, effort);
+          for (const AuditRow& row : page.rows) found.push_back(row.sequence);
+          if (!page.next) break;
+          query.before = *page.next;
+        }
+        EXPECT_EQ(found, expected(query = {.user = user, .action = action})) << effort << " " << user << " " << action;
+      }
+    }
+  }
+}
+
 TEST_F(BundledTrail, IsReadOnwardsFromAnyNumberOverRestarts) {
   reopen();
   EXPECT_EQ(store->audit_last(), all.size());

@@ -29,6 +29,16 @@ function utc(local: string): string | undefined {
   return local === "" || Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 }
 
+// The server looks for a moment and then says where to go on, which can be an empty page: many entries, none asked for.
+const emptyPages = 20;
+async function firstFound(query: Parameters<typeof api.audit>[0]) {
+  let answer = await api.audit(query);
+  for (let page = 1; page < emptyPages && answer.ok && !answer.value.entries.length && answer.value.next_cursor; ++page) {
+    answer = await api.audit({ ...query, cursor: answer.value.next_cursor });
+  }
+  return answer;
+}
+
 export function AuditPage() {
   const t = useTexts().console;
   const [filter, setFilter] = useState<Filter>({ from: "", to: "", user: parseRoute(location.hash)[1] ?? "", action: "" });
@@ -41,7 +51,7 @@ export function AuditPage() {
     const asked = ++newest.current;
     const from = utc(filter.from);
     const to = utc(filter.to);
-    const answer = await api.audit({
+    const answer = await firstFound({
       ...(from ? { from } : {}),
       ...(to ? { to } : {}),
       ...(filter.user ? { user: filter.user } : {}),
