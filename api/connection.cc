@@ -109,6 +109,8 @@ std::size_t Connection::receive(std::span<char> into, Error& error) {
 void Connection::on_readable() {
   const std::span<char> scratch = loop_.scratch();
   Error error;
+  LoopMetrics* const metrics = loop_.metrics();
+  const bool from_parsing = metrics != nullptr && metrics->take_parsed();
   const std::size_t bytes = receive(scratch, error);
   // Less than there was room for: there is no more now, unless it is the end.
   if (bytes < scratch.size()) input_ready_ = peer_ended_ && bytes > 0;
@@ -124,7 +126,7 @@ void Connection::on_readable() {
     return wait_readable();
   }
   starved_ = false;
-  if (LoopMetrics* const metrics = loop_.metrics()) metrics->turn();
+  if (metrics != nullptr && !from_parsing) metrics->turn();
   const std::string_view input(scratch.data(), bytes);
   if (kept_.empty()) {
     const std::size_t taken = take(input);

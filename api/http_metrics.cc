@@ -7,9 +7,13 @@
 namespace watchword::api {
 
 void RouteMetrics::count(unsigned status, std::chrono::nanoseconds duration) noexcept {
+  count(status);
+  duration_.observe(duration);
+}
+
+void RouteMetrics::count(unsigned status) noexcept {
   const auto at = static_cast<std::size_t>(std::find(statuses.begin(), statuses.end(), status) - statuses.begin());
   counts_[at].add();
-  duration_.observe(duration);
 }
 
 void RouteMetrics::collect(const std::string& route, metrics::Collected& into) const {
@@ -20,9 +24,7 @@ void RouteMetrics::collect(const std::string& route, metrics::Collected& into) c
                  {{"route", route}, {"status", i < statuses.size() ? std::to_string(statuses[i]) : "other"}},
                  static_cast<double>(counts_[i].value()));
   }
-  into.histogram("watchword_http_request_duration_seconds",
-                 "From the moment a request is whole until its answer is handed to the kernel, by route template.",
-                 {{"route", route}}, duration_);
+  into.histogram(duration_name, duration_help, {{"route", route}}, duration_);
 }
 
 void HttpMetrics::count(std::string_view route, unsigned status, std::chrono::nanoseconds duration) {

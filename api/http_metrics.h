@@ -16,7 +16,13 @@ namespace watchword::api {
 // One route's requests. Written by one thread at a time, read by any.
 class RouteMetrics {
  public:
+  static constexpr const char* duration_name = "watchword_http_request_duration_seconds";
+  static constexpr const char* duration_help =
+      "From the moment a request is whole until its answer is handed to the kernel, by route template.";
+
   void count(unsigned status, std::chrono::nanoseconds duration) noexcept;
+  // Where the duration is observed elsewhere.
+  void count(unsigned status) noexcept;
   void collect(const std::string& route, metrics::Collected& into) const;
 
  private:

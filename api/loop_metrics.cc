@@ -64,7 +64,9 @@ void LoopMetrics::sent(const Exchange& exchange, metrics::Ticks now, HttpMetrics
   const std::chrono::nanoseconds duration = metrics::between(exchange.begun, now);
   if (exchange.verified) {
     observe(Stage::write, exchange.decided, now);
+    // The route's duration is the same: collect() adds the two up.
     stages_[static_cast<std::size_t>(Stage::total)].observe(duration);
+    return verify_.count(exchange.status);
   }
   switch (exchange.route) {
     case Route::verify:
@@ -93,6 +95,8 @@ void LoopMetrics::collect(metrics::Collected& into) const {
                count(locks_[1]));
   into.histogram("watchword_verify_batch_items", "Codes in one POST /v1/verify/batch.", {}, batch_items_);
   verify_.collect("/v1/verify", into);
+  into.histogram(RouteMetrics::duration_name, RouteMetrics::duration_help, {{"route", "/v1/verify"}},
+                 stages_[static_cast<std::size_t>(Stage::total)]);
   batch_.collect("/v1/verify/batch", into);
 }
 

@@ -1,7 +1,9 @@
 // What one event loop counts about verifications: plain increments in the loop's own memory, read by whoever scrapes.
 //
 // Stages of POST /v1/verify are laps of one clock, so that they add up to the whole: each is read off once, where it ends.
-//   parse        from the read that made the request whole to the question (head, key, JSON)
+//   parse        from the read that made the request whole to the question (head, key, JSON); that read itself too where the
+//                loop came to it straight from another question, so that one reading of the clock ends the one and begins
+//                the other
 //   engine       charge, compute, claim, together with what else came in the same round of the loop
 //   commit_wait  from there until the group commit is known to this loop; only answers that wait for the disk
 //   write        from the decision until the answer's last byte is with the kernel
@@ -11,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "api/http_metrics.h"
 #include "engine/verifier.h"
@@ -37,7 +40,17 @@ class alignas(64) LoopMetrics {
   static constexpr std::size_t stage_count = 5;
 
   // The lap clock: something that is measured begins or ends now.
-  metrics::Ticks turn() noexcept { return lap_ = metrics::ticks_now(); }
+  metrics::Ticks turn() noexcept {
+    parsed_last_ = false;
+    return lap_ = metrics::ticks_now();
+  }
+  // A question stands: its parse stage ends now.
+  void parsed() noexcept {
+    end(Stage::parse);
+    parsed_last_ = true;
+  }
+  // True once after a question, as long as nothing else was measured: the last lap is this moment still.
+  bool take_parsed() noexcept { return std::exchange(parsed_last_, false); }
   // When it last did.
   metrics::Ticks lap() const noexcept { return lap_; }
   // A stage that began at the last lap, or at `begin`, ends now.
@@ -58,6 +71,7 @@ class alignas(64) LoopMetrics {
 
  private:
   metrics::Ticks lap_ = 0;
+  bool parsed_last_ = false;
   std::array<metrics::Counter, asked_count> results_;
   std::array<metrics::DurationHistogram, stage_count> stages_;
   RouteMetrics verify_;

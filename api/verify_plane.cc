@@ -108,7 +108,7 @@ VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view b
   }
   exchange.verified = true;
   if (metrics_ != nullptr) {
-    metrics_->end(LoopMetrics::Stage::parse);
+    metrics_->parsed();
     question.asked = metrics_->lap();
   }
   asked_.push_back(&exchange);

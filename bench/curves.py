@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 """How cost grows: with users, connections, devices a user and the window; and how long a durable answer takes at half the maximum rate.
 
-    bench/curves.py [--binary build/watchword] [--load build/watchword-load] [--seconds 2] [--quick] [--large] [--json FILE]
+    bench/curves.py [--binary build/watchword] [--load build/watchword-load] [--seconds 2] [--pairs 5] [--quick] [--json FILE]
 
-The server runs on core 0, watchword-load on core 1. Every answer is checked; a wrong one ends the measurement. Loopback only.
+The server runs on core 0, watchword-load on core 1. Everybody is brought into memory before anything is measured, and those who are asked
+about are some of all, at random. Every answer is checked; a wrong one ends the measurement. Loopback only.
 """
 import argparse
-import csv
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -22,6 +23,8 @@ import urllib.request
 from server_comparison import base32, fdatasync_p99_ms
 
 PERIOD_S = 30
+SLICE_MAX = 150_000  # more than are asked about in a run
+DURABLE_CONNECTIONS = 256
 
 
 def secret_of(i, device):
@@ -29,7 +32,10 @@ def secret_of(i, device):
 
 
 class Server:
-    """A data directory with imported users, and the server on it."""
+    """A data directory with imported users, and the server on it, with all of them in memory.
+
+    The load tester takes a slice of the people for each durable run: each code is used up by it.
+    """
 
     def __init__(self, args, users, devices=1, slices=1, digits=6):
         self.args = args
@@ -40,24 +46,25 @@ class Server:
             made = subprocess.run([args.binary, "init", "--data-dir", data], capture_output=True, text=True, check=True)
             self.key = made.stdout.strip()
             everybody = os.path.join(self.directory, "everybody.csv")
-            with open(everybody, "w", newline="") as out:
-                rows = csv.writer(out, lineterminator="\n")
-                rows.writerow(["user", "name", "secret", "algorithm", "digits", "period"])
+            with open(everybody, "w") as out:
+                out.write("user,name,secret,algorithm,digits,period\n")
                 for i in range(users):
                     for device in range(devices):
-                        rows.writerow(["user%d@example.org" % i, "phone %d" % device, base32(secret_of(i, device)), "SHA1", digits, PERIOD_S])
+                        out.write("user%d@example.org,phone %d,%s,SHA1,%d,%d\n" % (i, device, base32(secret_of(i, device)), digits, PERIOD_S))
             begin = time.monotonic()
             subprocess.run([args.binary, "import", everybody, "--format", "csv", "--data-dir", data], check=True, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
             self.import_s = time.monotonic() - begin
             os.unlink(everybody)
             self.slices = []
+            size = min(users // slices, SLICE_MAX)
+            people = random.Random(7).sample(range(users), size * slices)
             for part in range(slices):
                 # One device a user: the load tester gives codes of the first.
                 name = os.path.join(self.directory, "users-%d.csv" % part)
                 with open(name, "w") as out:
                     out.write("user,secret,digits\n")
-                    for i in range(users * part // slices, users * (part + 1) // slices):
+                    for i in people[part * size:(part + 1) * size]:
                         out.write("user%d@example.org,%s,%d\n" % (i, base32(secret_of(i, 0)), digits))
                 self.slices.append(name)
             config = os.path.join(self.directory, "watchword.toml")
@@ -75,6 +82,12 @@ class Server:
             policy["lockout"].update(failures=100, hard_failures=100)
             self.policy = policy
             self.call("PUT", "/v1/policy", policy)
+            self.empty_bytes = self.resident_bytes()
+            # Nobody's code has seven digits.
+            for at in range(0, users, 1000):
+                self.call("POST", "/v1/verify/batch",
+                          {"items": [{"user": "user%d@example.org" % i, "code": "0000000"} for i in range(at, min(at + 1000, users))]})
+            self.loaded_bytes = self.resident_bytes()
         except BaseException:
             self.stop()
             raise
@@ -158,15 +171,19 @@ def tell(curve, points):
 
 def by_users(args):
     points = []
-    counts = [10_000, 100_000] if args.quick else [10_000, 100_000, 1_000_000] + ([10_000_000] if args.large else [])
-    for users in counts:
-        with Server(args, users, slices=2) as server:
-            empty_bytes, disk_bytes = server.resident_bytes(), server.disk_bytes()
+    for users in [10_000, 100_000] if args.quick else [10_000, 100_000, 1_000_000, 10_000_000]:
+        with Server(args, users, slices=2 if users > 10_000 else 1) as server:
+            disk_bytes = server.disk_bytes()
             wrong = server.load("wrong")
-            durable = server.load("accept", connections=256, part=1, more=["--fresh"])
-            points.append(point(wrong, users=users, durable_rate=durable["rate"], durable_p99_us=durable["response_us"]["p99"],
-                                ready_s=server.ready_s, import_rows_a_second=users / server.import_s, bytes_at_start=empty_bytes,
-                                resident_bytes=server.resident_bytes(), disk_bytes=disk_bytes))
+            # Few people have few codes: two each, as many as half a second takes.
+            brief = {"seconds": 0.5, "warmup": 0.05} if users == 10_000 else {}
+            durable = server.load("accept", DURABLE_CONNECTIONS, len(server.slices) - 1, more=["--fresh"], **brief)
+            enough = durable["skipped"] == 0
+            points.append(point(wrong, users=users, durable_rate=durable["rate"] if enough else None,
+                                durable_p99_us=durable["response_us"]["p99"] if enough else None, ready_s=server.ready_s,
+                                import_rows_a_second=users / server.import_s, bytes_at_start=server.empty_bytes,
+                                resident_bytes=server.loaded_bytes, bytes_a_user=(server.loaded_bytes - server.empty_bytes) / users,
+                                disk_bytes=disk_bytes))
         tell("users", points)
     return points
 
@@ -185,7 +202,7 @@ def by_connections(args, server):
 
 def by_window(args, server):
     points = []
-    for window in [0, 1, 10] if args.quick else [0, 1, 2, 4, 7, 10]:
+    for window in [0, 1, 10] if args.quick else range(11):
         server.set_window(window)
         points.append(point(server.load("wrong"), window_steps=window))
         tell("window", points)
@@ -195,7 +212,7 @@ def by_window(args, server):
 
 def by_devices(args):
     points = []
-    for devices in [1, 8] if args.quick else [1, 2, 4, 8]:
+    for devices in [1, 8] if args.quick else range(1, 9):
         # Eight digits: a wrong code of the device that the load tester knows is hardly ever the right one of another.
         with Server(args, 20_000, devices, digits=8) as server:
             points.append(point(server.load("wrong"), devices=devices))
@@ -207,8 +224,8 @@ def at_half(args, server, first_part, pairs):
     """p99 of durable acceptances at half of the maximum rate, open loop, beside one fdatasync's on that disk."""
     rows = []
     for pair in range(pairs):
-        ceiling = server.load("accept", 256, first_part + 2 * pair, more=["--fresh"])
-        half = server.load("accept", 256, first_part + 2 * pair + 1, more=["--fresh", "--rate", int(ceiling["rate"] / 2)])
+        ceiling = server.load("accept", DURABLE_CONNECTIONS, first_part + 2 * pair, more=["--fresh"])
+        half = server.load("accept", DURABLE_CONNECTIONS, first_part + 2 * pair + 1, more=["--fresh", "--rate", int(ceiling["rate"] / 2)])
         disk_ms = fdatasync_p99_ms(server.directory, 1)
         rows.append({"maximum": ceiling["rate"], "rate": half["rate"], "p99_ms": half["response_us"]["p99"] / 1000, "fdatasync_p99_ms": disk_ms,
                      "ratio": half["response_us"]["p99"] / 1000 / disk_ms, "own_lag_p99_us": half["own_lag_us"]["p99"]})
@@ -217,7 +234,7 @@ def at_half(args, server, first_part, pairs):
 
 
 def measure(args):
-    pairs = 1 if args.quick else 3
+    pairs = args.pairs
     curves = {"users": by_users(args)}
     # A durable run takes fresh people: a slice for each.
     points = 3 if args.quick else 5
@@ -236,7 +253,7 @@ def main():
     parser.add_argument("--load", default="build/watchword-load")
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--quick", action="store_true", help="few points")
-    parser.add_argument("--large", action="store_true", help="ten million users too")
+    parser.add_argument("--pairs", type=int, default=5, help="of the rate at half the maximum and the disk")
     parser.add_argument("--directory", help="where data directories are made (their disk is measured too)")
     parser.add_argument("--json")
     args = parser.parse_args()

@@ -1,16 +1,20 @@
 #!/usr/bin/python3
 """watchword-load itself measured: beside wrk on the same targets, and its own cost beside what the server can do.
 
-    bench/load_agreement.py [--pairs 5] [--seconds 4] [--connections 64] [--json FILE]
+    bench/load_agreement.py [--pairs 9] [--seconds 2] [--connections 64] [--node build/bench-node] [--json FILE]
 
-Targets are nginx with one worker that answers a constant, and Watchword answering wrong codes; each on core 0, the load on core 1, runs
-alternating. Two things are asked of watchword-load: that its latencies are within a tenth of wrk's, and that one core of it could drive
-two servers or more (own processor time a request, against the rate of the same run).
+Targets are nginx with one worker that answers a constant, Watchword answering wrong codes, and a service that waits for a random time
+first (--node), each on core 0, the load on core 1, in a closed loop with the same connections; runs alternate, every other pair in the other
+order. Two things are asked of watchword-load: that its latencies are within a tenth of wrk's, and that one core of it could drive two servers
+or more (own processor time a request, against the highest rate of the server in this run).
+
+Like is compared with like: wrk's clock starts when a request is written, as the service time of watchword-load does. And wrk makes up for
+coordinated omission by adding samples that nobody measured; they are taken out again here (wrk tells each value with its count, and adds
+one at n - e, n - 2e, ... for each at n, e being the mean time between two requests of a connection).
 """
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -18,8 +22,7 @@ import time
 
 from server_comparison import PERIOD_S, WRK_SCRIPT, Run, base32, secret_of, totp
 
-UNITS_US = {"us": 1, "ms": 1e3, "s": 1e6}
-
+SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 # One request, always the same: wrk then calls no Lua for each, which would cost it more than the request itself.
 CONSTANT_SCRIPT = """
@@ -29,18 +32,46 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer " .. os.getenv("WW_KEY")
 """
 
+VALUES_SCRIPT = """
+done = function(summary, latency)
+  print("SUMMARY " .. summary.requests .. " " .. summary.duration)
+  for i = 1, #latency do
+    local value, count = latency(i)
+    print("VALUE " .. value .. " " .. count)
+  end
+end
+"""
+
+
+def measured_values(told, requests, duration_us, connections):
+    """Counts by microsecond as wrk measured them."""
+    if requests < connections:
+        return told
+    between = duration_us // (requests // connections)
+    return {value: count - (told.get(value + between, 0) if value > between else 0) for value, count in told.items()}
+
+
+def percentile(values, share):
+    left = share * sum(values.values())
+    for value in sorted(values):
+        left -= values[value]
+        if left <= 0:
+            return value
+    return max(values)
+
 
 def wrk(run, port, bodies, script_text):
     script = run.path("wrk.lua")
     with open(script, "w") as out:
-        out.write(script_text)
+        out.write(script_text + VALUES_SCRIPT)
     env = dict(os.environ, WW_KEY=run.key, WW_BODIES=bodies, WW_OFFSET="0")
-    done = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", "-c%d" % run.args.connections, "-d%ds" % run.args.seconds, "--latency", "-s", script,
+    done = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", "-c%d" % run.args.connections, "-d%ds" % run.args.seconds, "-s", script,
                            "http://127.0.0.1:%d/v1/verify" % port], capture_output=True, text=True, env=env, check=True)
-    out = {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1])}
-    for share, value, unit in re.findall(r"^\s+(50|90|99)%\s+([\d.]+)(us|ms|s)$", done.stdout, re.M):
-        out["p" + share] = float(value) * UNITS_US[unit]
-    return out
+    lines = [line.split() for line in done.stdout.splitlines()]
+    requests, duration_us = next((int(line[1]), int(line[2])) for line in lines if line[:1] == ["SUMMARY"])
+    told = {int(line[1]): int(line[2]) for line in lines if line[:1] == ["VALUE"]}
+    values = measured_values(told, requests, duration_us, run.args.connections)
+    return {"rate": requests / duration_us * 1e6, **{name: percentile(values, share) for name, share in SHARES.items()}}
 
 
 def ours(run, port, *more):
@@ -52,21 +83,26 @@ def ours(run, port, *more):
         sys.exit("watchword-load: " + done.stderr[-2000:])
     with open(file) as text:
         result = json.load(text)
-    return {"rate": result["rate"], "own_us": result["own_cpu_us_a_request"],
-            **{name: result["response_us"][name] for name in ("p50", "p90", "p99")}}
+    return {"rate": result["rate"], "own_us": result["own_cpu_us_a_request"], **{name: result["service_us"][name] for name in SHARES}}
 
 
 def compare(run, name, port, bodies, script, *more):
     pairs = []
-    for _ in range(run.args.pairs):
-        a, b = wrk(run, port, bodies, script), ours(run, port, *more)
-        pairs.append({"wrk": a, "watchword-load": b})
+    for number in range(run.args.pairs):
+        asked = [("wrk", lambda: wrk(run, port, bodies, script)), ("watchword-load", lambda: ours(run, port, *more))]
+        pair = {tool: ask() for tool, ask in (asked if number % 2 == 0 else asked[::-1])}
+        pairs.append(pair)
+        a, b = pair["wrk"], pair["watchword-load"]
         print("  %-10s wrk %7.0f/s p50 %6.0f p90 %6.0f p99 %6.0f us   watchword-load %7.0f/s p50 %6.0f p90 %6.0f p99 %6.0f us, own %.2f us"
               % (name, a["rate"], a["p50"], a["p90"], a["p99"], b["rate"], b["p50"], b["p90"], b["p99"], b["own_us"]), flush=True)
     row = {"target": name, "pairs": pairs}
-    for field in ("rate", "p50", "p90", "p99"):
+    for field in ("rate", *SHARES):
         row[field + "_ratio"] = statistics.median(pair["watchword-load"][field] / pair["wrk"][field] for pair in pairs)
-    row["capacity_ratio"] = statistics.median(1e6 / pair["watchword-load"]["own_us"] / pair["watchword-load"]["rate"] for pair in pairs)
+        row[field] = {tool: statistics.median(pair[tool][field] for pair in pairs) for tool in ("wrk", "watchword-load")}
+    row["own_us"] = statistics.median(pair["watchword-load"]["own_us"] for pair in pairs)
+    # Against whoever got more out of the target.
+    row["capacity_ratio"] = statistics.median(
+        1e6 / pair["watchword-load"]["own_us"] / max(pair["watchword-load"]["rate"], pair["wrk"]["rate"]) for pair in pairs)
     return row
 
 
@@ -74,8 +110,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default="build/watchword")
     parser.add_argument("--load", default="build/watchword-load")
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--node", help="folder of bench/node: the service with random delays too")
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--users", type=int, default=50_000)
     parser.add_argument("--directory")
@@ -86,6 +123,7 @@ def main():
     try:
         run.start_watchword()
         run.be_patient()
+        run.load_everybody()
         step = int(time.time()) // PERIOD_S
         wrong = run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000))
         users = run.path("load.csv")
@@ -94,7 +132,10 @@ def main():
             for i in range(args.users):
                 out.write("user%d@example.org,%s,%d\n" % (i, base32(secret_of(i)), PERIOD_S))
         run.start_nginx(run.ask("user0@example.org", "%06d" % ((int(totp(secret_of(0), step)) + 500000) % 1000000)))
-        rows = [compare(run, "nginx", run.nginx_port, wrong, CONSTANT_SCRIPT, "--constant"), compare(run, "watchword", run.port, wrong, WRK_SCRIPT, "--users-file", users)]
+        rows = [compare(run, "nginx", run.nginx_port, wrong, CONSTANT_SCRIPT, "--constant"),
+                compare(run, "watchword", run.port, wrong, WRK_SCRIPT, "--users-file", users)]
+        if args.node:
+            rows.append(compare(run, "delays", run.start_delays(args.node, 8), wrong, CONSTANT_SCRIPT, "--constant"))
         print("\n%-10s %8s %8s %8s %8s %28s" % ("target", "rate", "p50", "p90", "p99", "own capacity / this rate"))
         for row in rows:
             print("%-10s %8.2f %8.2f %8.2f %8.2f %28.1f" % (row["target"], row["rate_ratio"], row["p50_ratio"], row["p90_ratio"], row["p99_ratio"],

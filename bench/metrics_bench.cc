@@ -2,8 +2,12 @@
 // (api/loop_metrics.h).
 #include <benchmark/benchmark.h>
 
-#include <array>
+#include <memory>
+#include <vector>
 
+#include "api/exchange.h"
+#include "api/http_metrics.h"
+#include "api/loop_metrics.h"
 #include "metrics/counters.h"
 #include "metrics/ticks.h"
 
@@ -46,28 +50,40 @@ void histogram(benchmark::State& state) {
 }
 BENCHMARK(histogram)->Arg(1'000)->Arg(300'000)->Arg(5'000'000);
 
-// Four laps, five stages, the request by status with its duration, and the result.
+// All that one POST /v1/verify of a wrong code counts, `state.range(0)` of them in a round of the loop, with the laps of its
+// clock.
 void one_verification(benchmark::State& state) {
   calibrate_ticks();
-  std::array<DurationHistogram, 6> stages;
-  std::array<Counter, 2> counters;
-  const std::uint64_t wait = 900'000;  // ticks: some 300 us for the disk
+  const auto counts = std::make_unique<api::LoopMetrics>();
+  api::HttpMetrics http;
+  std::vector<api::Exchange> round(static_cast<std::size_t>(state.range(0)));
+  for (api::Exchange& exchange : round) {
+    exchange.verified = true;
+    exchange.route = api::Route::verify;
+    exchange.status = 200;
+    exchange.question.standing = api::Question::Standing::answered;
+    exchange.question.verdict.result = engine::Result::rejected;
+  }
+  using Stage = api::LoopMetrics::Stage;
   for (auto _ : state) {
-    const Ticks begun = ticks_now();
-    const Ticks parsed = ticks_now();
-    stages[0].observe(between(begun, parsed));
-    const Ticks asked = ticks_now();
-    stages[1].observe(between(parsed, asked));
-    stages[2].observe(between(asked, asked + wait));
-    const Ticks sent = ticks_now();
-    stages[3].observe(between(asked, sent));
-    stages[4].observe(between(begun, sent + wait));
-    stages[5].observe(between(begun, sent + wait));
-    for (Counter& one : counters) one.add();
+    for (api::Exchange& exchange : round) {
+      if (!counts->take_parsed()) counts->turn();
+      exchange.begun = counts->lap();
+      counts->parsed();
+      exchange.question.asked = counts->lap();
+    }
+    counts->turn();
+    for (api::Exchange& exchange : round) {
+      counts->observe(Stage::engine, exchange.question.asked, counts->lap());
+      counts->answered(exchange.question);
+      exchange.decided = counts->lap();
+    }
+    for (api::Exchange& exchange : round) counts->sent(exchange, counts->turn(), http);
     benchmark::ClobberMemory();
   }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
 }
-BENCHMARK(one_verification);
+BENCHMARK(one_verification)->Arg(1)->Arg(16);
 
 }  // namespace
 }  // namespace watchword::metrics

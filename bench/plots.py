@@ -71,18 +71,32 @@ def plot(title, x_title, y_title, curves, x_logarithmic=False, y_logarithmic=Fal
 
 
 def bars(title, rows):
-    """`rows`: (name, value, least): a bar for each ratio, with a mark at what it should reach."""
-    most = max(max(value, least or 0) for _, value, least in rows) * 1.1
-    height = 26 * len(rows) + 10
+    """`rows`: (name, value, least, most): a bar for each ratio, with marks at its limits. On a logarithmic scale about 1: half and twice weigh the same."""
+    ends = [end for _, value, least, most in rows for end in (value, least, most) if end] + [0.5, 2]
+    low, high = min(ends) / 1.15, max(ends) * 1.15
+    begin, room = 400, WIDTH - 400 - 56
+
+    def at(ratio):
+        return begin + math.log(ratio / low) / math.log(high / low) * room
+
+    height = 26 * len(rows) + 30
     out = ['<svg viewBox="0 0 %d %d" role="img" aria-label="%s">' % (WIDTH, height, html.escape(title))]
-    begin, room = 360, WIDTH - 360 - 60
-    for i, (name, value, least) in enumerate(rows):
+    for ratio in powers(low, high):
+        out.append('<line class="grid" x1="%.1f" x2="%.1f" y1="0" y2="%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>'
+                   % (at(ratio), at(ratio), height - 20, at(ratio), height - 6, short(ratio)))
+    for i, (name, value, least, most) in enumerate(rows):
         y = 26 * i + 6
-        colour = COLOURS[0] if least is None or value >= least else COLOURS[1]
-        out.append('<text x="%d" y="%d" text-anchor="end">%s</text><rect x="%d" y="%d" width="%.1f" height="16" fill="%s"/>'
-                   '<text x="%.1f" y="%d">%.2f</text>' % (begin - 8, y + 13, html.escape(name), begin, y, value / most * room, colour,
-                                                        begin + value / most * room + 6, y + 13, value))
-        if least is not None:
-            out.append('<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="currentColor" stroke-width="2"/>'
-                       % (begin + least / most * room, begin + least / most * room, y - 3, y + 19))
+        bounded = least is not None or most is not None
+        kept = (least is None or value >= least) and (most is None or value <= most)
+        colour = COLOURS[0] if not bounded else COLOURS[3] if kept else COLOURS[1]
+        left, right = sorted((at(1), at(value)))
+        if len(name) > 58:
+            name = name[:57] + "…"
+        out.append('<text x="%d" y="%d" text-anchor="end">%s</text><rect x="%.1f" y="%d" width="%.1f" height="16" fill="%s"/>'
+                   '<text x="%d" y="%d" text-anchor="end">%.2f</text>' % (begin - 8, y + 13, html.escape(name), left, y, max(right - left, 2), colour,
+                                                                      WIDTH - 8, y + 13, value))
+        for limit in (least, most):
+            if limit is not None:
+                out.append('<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="currentColor" stroke-width="2"/>' % (at(limit), at(limit), y - 3, y + 19))
+    out.append('<line x1="%.1f" x2="%.1f" y1="0" y2="%d" stroke="currentColor" stroke-opacity=".5"/>' % (at(1), at(1), height - 20))
     return "\n".join(out + ["</svg>"])

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
-"""./dev bench: the table of what the hot path promises, and how cost grows. Each figure stands beside its reference, taken in one run.
+"""./dev bench: the table of what the hot path promises, what the measuring itself costs, and how cost grows. Each figure stands beside its
+reference, taken in one run, in pairs that alternate; the median counts.
 
-    bench/report.py [--quick] [--large] [--write] [--pairs N] [--seconds S] [--only micro,servers,curves]
+    bench/report.py [--quick] [--keep] [--write] [--pairs N] [--seconds S] [--only micro,servers,tools,curves]
                     [--json build/bench.json] [--html build/bench.html]
 
-Micro-benchmarks run on core 0, repeated; of each the median counts. Rows that compare servers come from server_comparison.py, curves from
-curves.py. A timed comparison never fails the run: a row that falls short says so. --write puts the summary into docs/benchmarks.md.
+Micro-benchmarks run on core 0 (two threads: on 0 and 1). Rows that compare servers come from server_comparison.py, those about metrics and the load
+tester from metrics_cost.py and load_agreement.py, curves from curves.py. A timed comparison never fails the run: a row that falls
+short says so. --keep takes the parts that are not measured from the JSON of the last run, so that parts can be measured one by one.
+--write puts the summary into docs/benchmarks.md.
 """
 import argparse
 import datetime
@@ -20,33 +23,74 @@ import time
 
 import curves
 import html_page
+import rows
+import summary
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BEGIN, END = "<!-- written by ./dev bench --write: begin -->", "<!-- written by ./dev bench --write: end -->"
+PARTS = ("micro", "servers", "tools", "curves")
+# Minutes, for whoever waits: quick, whole.
+EXPECTED_MIN = {"micro": (1, 6), "servers": (1, 7), "tools": (1, 5), "curves": (2, 14)}
+
+TABLE = "^(wrong_code|wrong_code_in_batches)/1000000$|^accepted_code|^liboath_wrong_code$"
+THREADS = "^(different_users|the_same_user)/"
+OTHERS = "^wrong_code|^replayed|^sha_extensions|^openssl|^one_verification|^queue|^parse|^route"
 
 
 def tell(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def microbench(args, pattern, cores):
+def microbench(args, pattern, cores, repetitions=1):
     """Items a second, by benchmark; the median of the repetitions."""
     done = subprocess.run(
-        ["taskset", "-c", cores, args.microbench, "--benchmark_filter=" + pattern, "--benchmark_repetitions=%d" % args.pairs,
-         "--benchmark_min_time=%g" % (0.05 if args.quick else 0.2), "--benchmark_format=json"], capture_output=True, text=True, check=True)
+        ["taskset", "-c", cores, args.microbench, "--benchmark_filter=" + pattern, "--benchmark_repetitions=%d" % repetitions,
+         "--benchmark_min_time=%g" % (0.05 if args.quick else 0.3), "--benchmark_format=json"], capture_output=True, text=True, check=True)
     rates = {}
-    for row in json.loads(done.stdout)["benchmarks"]:
-        if row["run_type"] == "iteration" and "items_per_second" in row:
-            rates.setdefault(row["run_name"], []).append(row["items_per_second"])
+    for run in json.loads(done.stdout)["benchmarks"]:
+        if run["run_type"] == "iteration" and "items_per_second" in run:
+            rates.setdefault(run["run_name"], []).append(run["items_per_second"])
     return {name: statistics.median(all_of_it) for name, all_of_it in rates.items()}
 
 
-def server_rows(args):
+def micro_part(args):
+    """Pairs for the table; growth and parts are told as they are."""
+    pairs = []
+    for number in range(args.pairs):
+        pairs.append({**microbench(args, TABLE, "0"), **microbench(args, THREADS, "0,1")})
+        tell("  pair %d of %d: %s" % (number + 1, args.pairs, "  ".join("%s %.3gM/s" % (name.split("/")[0], rate / 1e6)
+                                                                      for name, rate in pairs[-1].items())))
+    growth = {}
+    for name, field, pattern in (("users", "users", "^growth_users/10000$|^growth_users/100000$" if args.quick else "^growth_users/"),
+                                 ("devices", "devices", "^growth_devices/"), ("window", "window_steps", "^growth_window/")):
+        rates = microbench(args, pattern, "0", 1 if args.quick else 3)
+        growth[name] = [{field: int(run.split("/")[1]), "rate": rate} for run, rate in rates.items()]
+        tell("  by %-8s %s" % (name, "  ".join("%d: %.3gM/s" % (point[field], point["rate"] / 1e6) for point in growth[name])))
+    return {"pairs": pairs, "growth": growth, "parts": {} if args.quick else microbench(args, OTHERS, "0", 3)}
+
+
+def script(args, name, *more):
+    """Runs one of the scripts beside this one; what it writes as JSON."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        more = (["--node", args.node] if args.node else []) + (["--directory", args.directory] if args.directory else [])
-        subprocess.run([sys.executable, os.path.join(HERE, "server_comparison.py"), "--binary", args.binary, "--pairs", str(args.pairs),
-                        "--seconds", str(args.seconds), "--users", str(args.users), "--json", file.name, *more], check=True, stdout=sys.stderr)
-        return {row["name"]: row for row in json.load(open(file.name))}
+        place = ["--directory", args.directory] if args.directory else []
+        subprocess.run([sys.executable, os.path.join(HERE, name), "--binary", args.binary, "--json", file.name, *place, *map(str, more)], check=True,
+                       stdout=sys.stderr)
+        return json.load(open(file.name))
+
+
+def servers_part(args):
+    node = ["--node", args.node] if args.node else []
+    found = script(args, "server_comparison.py", "--pairs", args.pairs, "--seconds", args.seconds, "--users", 150_000 if args.quick else 1_200_000, *node)
+    return {one["name"]: one for one in found}
+
+
+def tools_part(args):
+    node = ["--node", args.node] if args.node else []
+    return {"metrics": script(args, "metrics_cost.py", "--pairs", 2 if args.quick else 24),
+            "load": script(args, "load_agreement.py", "--load", args.load, "--pairs", 1 if args.quick else 9, "--seconds", 1 if args.quick else 2, *node)}
+
+
+def curves_part(args):
+    return curves.measure(argparse.Namespace(**{**vars(args), "seconds": 1 if args.quick else 2}))
 
 
 def processor():
@@ -57,116 +101,15 @@ def processor():
     return platform.machine()
 
 
-def named(rates, start):
-    for name, rate in rates.items():
-        if name.startswith(start):
-            return rate
-    raise KeyError(start)
-
-
-def row(what, rate, reference, reference_rate, least, ratio=None):
-    ratio = rate / reference_rate if ratio is None else ratio
-    return {"what": what, "figure": "{:,.0f}/s".format(rate), "reference": reference, "reference_figure": "{:,.0f}/s".format(reference_rate),
-            "ratio": ratio, "at_least": least, "bound": "" if least is None else "at least %g" % least,
-            "verdict": "" if least is None else "reached" if ratio >= least else "short"}
-
-
-def micro_rows(micro):
-    oath = named(micro, "liboath_wrong_code")
-    return [
-        row("verify, wrong code, one at a time, 1 M users", named(micro, "wrong_code/1000000"), "oath_totp_validate", oath, 3),
-        row("the same in batches", named(micro, "wrong_code_in_batches/1000000"), "oath_totp_validate", oath, 6),
-        row("accepted codes, in memory", named(micro, "accepted_code"), "oath_totp_validate", oath, 2.5),
-        row("two threads, different users", named(micro, "different_users/real_time/threads:2"), "one thread",
-            named(micro, "different_users/real_time/threads:1"), 1.9),
-        row("two threads, the same user", named(micro, "the_same_user/real_time/threads:2"), "one thread",
-            named(micro, "the_same_user/real_time/threads:1"), 0.5),
-    ]
-
-
-def http_rows(servers):
-    rows = []
-    for name, least in (("wrong codes, 64 connections", 1.0), ("durable acceptances, 256 connections", 0.8),
-                        ("durable acceptances, 64 connections", 0.6)):
-        if name in servers:
-            found = servers[name]
-            reference = statistics.median(pair["nginx"] for pair in found["pairs"])
-            rows.append(row("HTTP, " + name, found["rate_median"], "nginx", reference, least, found["ratio_median"]))
-    batches = servers.get("durable, batches of 100, to one by one")
-    if batches:
-        reference = statistics.median(pair["single"] for pair in batches["pairs"])
-        rows.append(row("HTTP, durable, batches of 100", batches["rate_median"], "one by one, 64 connections", reference, 5,
-                        batches["ratio_median"]))
-    node = servers.get("wrong codes, to a Node service with otplib")
-    if node:
-        reference = statistics.median(pair["node"] for pair in node["pairs"])
-        rows.append(row("HTTP, wrong codes, 64 connections", node["rate_median"], "Node and otplib, nothing on disk", reference, None,
-                        node["ratio_median"]))
-    return rows
-
-
-def half_rows(found):
-    if not found:
-        return []
-    ratio = statistics.median(pair["ratio"] for pair in found["at_half"])
-    median = {name: statistics.median(pair[name] for pair in found["at_half"]) for name in ("rate", "p99_ms", "fdatasync_p99_ms")}
-    return [{"what": "p99 of durable acceptances, open loop at half the maximum (%s/s)" % "{:,.0f}".format(median["rate"]),
-             "figure": "%.2f ms" % median["p99_ms"], "reference": "fdatasync p99 on that disk", "reference_figure": "%.2f ms" % median["fdatasync_p99_ms"],
-             "ratio": ratio, "at_least": None, "bound": "at most 5", "verdict": "reached" if ratio <= 5 else "short"}]
-
-
-def markdown_table(heads, rows):
-    out = ["| %s |" % " | ".join(heads), "| --- |" + " ---: |" * (len(heads) - 1)]
-    return out + ["| %s |" % " | ".join(str(cell) for cell in cells) for cells in rows]
-
-
-def markdown(report):
-    out = ["On %s: %s, %d cores, Linux %s. Medians of %d %s; server or micro-benchmark on core 0 (two threads: on 0 and 1), load on core 1."
-           % (report["date"], report["processor"], report["cores"], report["kernel"], report["pairs"], "pairs" if report["pairs"] > 1 else "pair"), ""]
-    out += markdown_table(["what", "figure", "reference", "its figure", "ratio", "bound", ""],
-                          [[r["what"], r["figure"], r["reference"], r["reference_figure"], "%.2f" % r["ratio"], r["bound"],
-                            "**short**" if r["verdict"] == "short" else r["verdict"]] for r in report["rows"]])
-    count, ms = html_page.count, html_page.ms
-    found = report["curves"]
-    if found:
-        out += ["", "By users (64 connections; durable: 256):", ""]
-        out += markdown_table(["users", "wrong codes/s", "durable/s", "durable p99 ms", "ready s", "resident MiB"],
-                              [[count(p["users"]), count(p["rate"]), count(p["durable_rate"]), ms(p["durable_p99_us"]), "%.2f" % p["ready_s"],
-                                count(p["resident_bytes"] / 2**20)] for p in found["users"]])
-        out += ["", "By connections:", ""]
-        out += markdown_table(["connections", "wrong codes/s", "p50 ms", "p99 ms", "durable/s", "durable p50 ms", "durable p99 ms"],
-                              [[p["connections"], count(p["rate"]), ms(p["p50_us"]), ms(p["p99_us"]), count(p["durable_rate"]), ms(p["durable_p50_us"]),
-                                ms(p["durable_p99_us"])] for p in found["connections"]])
-        for name, field, what in (("devices", "devices", "devices a user"), ("window", "window_steps", "window, steps each way")):
-            out += ["", "By %s:" % what, ""]
-            out += markdown_table([what, "wrong codes/s", "p99 ms"], [[p[field], count(p["rate"]), ms(p["p99_us"])] for p in found[name]])
-    if report["micro"]:
-        out += ["", "Parts:", ""] + markdown_table(["micro-benchmark", "items a second"],
-                                                   [["`%s`" % name, count(rate)] for name, rate in report["micro"].items()])
-    return "\n".join(out) + "\n"
-
-
-def write_into(name, text):
-    """Between the two marks; what people wrote around them stays."""
-    with open(name) as file:
-        whole = file.read()
-    before, mark, rest = whole.partition(BEGIN)
-    _, end_mark, after = rest.partition(END)
-    if not mark or not end_mark:
-        sys.exit("%s has no place for the summary: the lines\n%s\n%s" % (name, BEGIN, END))
-    with open(name, "w") as file:
-        file.write(before + BEGIN + "\n\n" + text + "\n" + END + after)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default="build/watchword")
     parser.add_argument("--load", default="build/watchword-load")
     parser.add_argument("--microbench", default="build/watchword-microbench")
-    parser.add_argument("--node", default="", help="folder of bench/node with its packages installed; none: that row is left out")
-    parser.add_argument("--quick", action="store_true", help="two minutes: one pair, few points; no figures to quote")
-    parser.add_argument("--large", action="store_true", help="ten million users too")
-    parser.add_argument("--only", default="micro,servers,curves")
+    parser.add_argument("--node", default="", help="folder of bench/node with its packages installed; none: those rows are left out")
+    parser.add_argument("--quick", action="store_true", help="some five minutes: one pair, few points; to see that it runs")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, of " + ", ".join(PARTS) + "; none: with --keep, only the reports")
+    parser.add_argument("--keep", action="store_true", help="take the other parts from the JSON of the last run")
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--directory", help="where data directories are made (their disk is measured too)")
@@ -176,36 +119,33 @@ def main():
     args = parser.parse_args()
     args.pairs = args.pairs or (1 if args.quick else 5)
     args.seconds = args.seconds or (1 if args.quick else 4)
-    args.users = 150_000 if args.quick else 1_000_000
-    args.binary, args.load = os.path.abspath(args.binary), os.path.abspath(args.load)
-    begin, parts = time.monotonic(), args.only.split(",")
-    rows, micro, servers, found = [], {}, {}, None
-    if "micro" in parts:
-        tell("Micro-benchmarks")
-        # Quick: only what the table needs.
-        micro = microbench(args, "wrong_code/1000000|wrong_code_in_batches/1000000|accepted_code|liboath_wrong_code" if args.quick
-                           else "wrong_code|accepted|replayed|sha_extensions|openssl", "0")
-        micro.update(microbench(args, "different_users|the_same_user", "0,1"))
-        rows += micro_rows(micro)
-    if "servers" in parts:
-        tell("Servers")
-        servers = server_rows(args)
-        rows += http_rows(servers)
-    if "curves" in parts:
-        tell("Curves")
-        found = curves.measure(argparse.Namespace(**{**vars(args), "seconds": 1 if args.quick else 2}))
-        rows += half_rows(found)
-    report = {"date": datetime.date.today().isoformat(), "processor": processor(), "cores": os.cpu_count(), "kernel": platform.release(),
-              "pairs": args.pairs, "quick": args.quick, "rows": rows, "micro": micro, "servers": servers, "curves": found}
-    text = markdown(report)
+    args.binary, args.load, args.microbench = (os.path.abspath(name) for name in (args.binary, args.load, args.microbench))
+    parts = [part for part in PARTS if part in args.only.split(",")]
+    report = dict.fromkeys(PARTS)
+    if args.keep and os.path.exists(args.json):
+        with open(args.json) as file:
+            last = json.load(file)
+        report.update({part: last.get(part) for part in PARTS})
+    report.update(date=datetime.date.today().isoformat(), processor=processor(), cores=os.cpu_count(), kernel=platform.release(), pairs=args.pairs,
+                  quick=args.quick)
+    begin = time.monotonic()
+    measure = {"micro": micro_part, "servers": servers_part, "tools": tools_part, "curves": curves_part}
+    for at, part in enumerate(parts):
+        left_min = sum(EXPECTED_MIN[later][0 if args.quick else 1] for later in parts[at:])
+        tell("[%d of %d, after %d s] %s; some %d minutes are left" % (at + 1, len(parts), time.monotonic() - begin, part, left_min))
+        report[part] = measure[part](args)
+        report["rows"] = rows.micro_rows(report["micro"]) + rows.server_rows(report["servers"] or {}) + rows.half_row(report["curves"])
+        report["tool_rows"] = rows.tool_rows(report["tools"])
+        # What took minutes is not lost with what comes after it.
+        with open(args.json, "w") as out:
+            json.dump(report, out, indent=1)
+    text = summary.markdown(report)
     print(text)
-    with open(args.json, "w") as out:
-        json.dump(report, out, indent=1)
     with open(args.html, "w") as out:
         out.write(html_page.page(report))
     tell("%s and %s, after %d s" % (args.json, args.html, time.monotonic() - begin))
     if args.write:
-        write_into("docs/benchmarks.md", text)
+        summary.write_into("docs/benchmarks.md", text)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ Needs nginx and wrk. Loopback only; everything that it starts ends with it.
 import argparse
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import re
@@ -123,16 +124,23 @@ http {
         self.start(["taskset", "-c", "0", "nginx", "-p", self.dir, "-c", self.path("nginx.conf")])
         time.sleep(0.5)
 
-    def start_node(self, folder):
-        self.node_port = free_port()
-        self.start(["taskset", "-c", "0", "node", os.path.join(folder, "service.js"), str(self.node_port), str(self.args.users), str(PERIOD_S)])
+    def start_script(self, script, *arguments):
+        """A Node service on core 0; its port."""
+        port = free_port()
+        self.start(["taskset", "-c", "0", "node", script, str(port), *map(str, arguments)])
         for _ in range(600):
             try:
-                socket.create_connection(("127.0.0.1", self.node_port)).close()
-                return
+                socket.create_connection(("127.0.0.1", port)).close()
+                return port
             except OSError:
                 time.sleep(0.05)
-        sys.exit("the Node service did not come up")
+        sys.exit("%s did not come up" % script)
+
+    def start_node(self, folder):
+        self.node_port = self.start_script(os.path.join(folder, "service.js"), self.args.users, PERIOD_S)
+
+    def start_delays(self, folder, mean_ms):
+        return self.start_script(os.path.join(folder, "delays.js"), mean_ms)
 
     def write_bodies(self, name, code_of):
         with open(self.path(name), "w") as out:
@@ -169,6 +177,12 @@ http {
         policy = json.loads(self.call("GET", "/v1/policy"))
         policy["lockout"].update(failures=100, hard_failures=100)
         self.call("PUT", "/v1/policy", policy)
+
+    def load_everybody(self):
+        """Every user is loaded once before anything is measured: nobody's code has seven digits."""
+        for at in range(0, self.args.users, 1000):
+            self.call("POST", "/v1/verify/batch",
+                      {"items": [{"user": "user%d@example.org" % i, "code": "0000000"} for i in range(at, min(at + 1000, self.args.users))]})
 
 
 def fdatasync_p99_ms(directory, seconds=3):
@@ -223,18 +237,97 @@ def durable_batches(run, codes, first, count, connections=4, size=100):
     return count / spent
 
 
-def compare(run, name, bodies_of_pair, connections, expected):
-    rows = []
-    for pair in range(run.args.pairs):
-        bodies, offset = bodies_of_pair(pair)
-        ours, requests, bad = run.wrk(run.port, bodies, connections, offset)
-        expected(bodies, offset, requests)
-        theirs, _, _ = run.wrk(run.nginx_port, bodies, connections, offset)
-        rows.append({"watchword": ours, "nginx": theirs, "ratio": ours / theirs, "requests": requests, "not_2xx": bad})
-        print("  %-34s %9.0f/s  nginx %9.0f/s  ratio %.2f%s" % (name, ours, theirs, ours / theirs, "  NOT 2xx: %d" % bad if bad else ""),
-              flush=True)
-    return {"name": name, "connections": connections, "pairs": rows, "ratio_median": statistics.median(r["ratio"] for r in rows),
-            "rate_median": statistics.median(r["watchword"] for r in rows)}
+def told(name, ours, beside, theirs, more=""):
+    print("  %-36s %9.0f/s  %-10s %9.0f/s  ratio %.2f%s" % (name, ours, beside, theirs, ours / theirs, more), flush=True)
+    return {"watchword": ours, beside: theirs, "ratio": ours / theirs}
+
+
+def row_of(name, connections, pairs):
+    return {"name": name, "connections": connections, "pairs": pairs, "ratio_median": statistics.median(pair["ratio"] for pair in pairs),
+            "rate_median": statistics.median(pair["watchword"] for pair in pairs)}
+
+
+class Comparison:
+    """The rows, one after another, on one server that stays up."""
+
+    BATCH_CODES = 40_000  # accepted in each run of batches
+
+    def __init__(self, run):
+        self.run, self.args = run, run.args
+        self.users, self.pairs = run.args.users, run.args.pairs
+        # Singles take fresh people (then steps) run by run; the last ones are left to batches.
+        self.singles = self.users - self.pairs * self.BATCH_CODES
+        self.budget = self.singles // -(-2 * self.pairs // 3)
+        self.used = 0
+
+    def body_at(self, bodies, at):
+        with open(bodies) as file:
+            return json.loads(next(itertools.islice(file, at % self.users, None)))
+
+    def beside_nginx(self, name, bodies, offset, connections, check):
+        ours, requests, bad = self.run.wrk(self.run.port, bodies, connections, offset)
+        check(bodies, offset, requests)
+        theirs, _, _ = self.run.wrk(self.run.nginx_port, bodies, connections, offset)
+        return {**told(name, ours, "nginx", theirs, "  NOT 2xx: %d" % bad if bad else ""), "requests": requests, "not_2xx": bad}
+
+    def all_rejected(self, bodies, offset, requests):
+        body = self.body_at(bodies, offset + requests // 2)
+        verdict = self.run.ask(body["user"], body["code"])
+        assert '"rejected"' in verdict, verdict
+
+    def all_accepted(self, bodies, offset, requests):
+        """What was accepted is replayed now."""
+        assert requests <= self.budget, "the run came round to codes that were used: take more users or fewer seconds"
+        for k in range(1, 10):
+            body = self.body_at(bodies, offset + requests * k // 10)
+            verdict = self.run.ask(body["user"], body["code"])
+            assert '"replayed"' in verdict, verdict
+
+    def wrong_codes(self):
+        name = "wrong codes, 64 connections"
+        step = int(time.time()) // PERIOD_S
+        self.wrong = self.run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000))
+        pairs = [self.beside_nginx(name, self.wrong, pair * 31337, 64, self.all_rejected) for pair in range(self.pairs)]
+        self.fastest = max(pair["watchword"] for pair in pairs)
+        return row_of(name, 64, pairs)
+
+    def node(self, folder):
+        self.run.start_node(folder)
+        pairs = []
+        for pair in range(self.pairs):
+            ours, _, _ = self.run.wrk(self.run.port, self.wrong, 64, pair * 7919)
+            theirs, _, _ = self.run.wrk(self.run.node_port, self.wrong, 64, pair * 7919)
+            pairs.append(told("wrong codes, 64 connections", ours, "node", theirs))
+        return row_of("wrong codes, to a Node service with otplib", 64, pairs)
+
+    def await_step(self):
+        """Codes are those of one moment: a step that ends before the comparison does would make the oldest ones wrong."""
+        # No durable answer comes faster than a wrong code's: nobody is asked twice for one code.
+        self.args.seconds = max(1, min(self.args.seconds, int(self.budget / (1.1 * self.fastest))))
+        needed_s = self.pairs * 2 * 2 * (self.args.seconds + 1) + self.pairs * 3 + 10 + self.users * 15e-6
+        left_s = PERIOD_S - time.time() % PERIOD_S
+        if left_s < needed_s < PERIOD_S:
+            print("  waiting %d s for the next step" % left_s, flush=True)
+            time.sleep(left_s + 1)
+        self.step = int(time.time()) // PERIOD_S
+        self.right = [self.run.write_bodies("right%d" % k, lambda i, k=k: totp(secret_of(i), self.step - 1 + k)) for k in range(3)]
+
+    def durable_pair(self, name, connections):
+        if self.used % self.singles + self.budget > self.singles:
+            self.used = (self.used // self.singles + 1) * self.singles
+        at, self.used = self.used, self.used + self.budget
+        return self.beside_nginx(name, self.right[at // self.singles], at % self.singles, connections, self.all_accepted)
+
+    def durable(self):
+        """Three rows: 256 connections, 64, and batches beside the latter."""
+        name = "durable acceptances, 256 connections"
+        rows = [row_of(name, 256, [self.durable_pair(name, 256) for _ in range(self.pairs)])]
+        name, singles, batches = "durable acceptances, 64 connections", [], []
+        for pair in range(self.pairs):
+            singles.append(self.durable_pair(name, 64))
+            rate = durable_batches(self.run, lambda i: totp(secret_of(i), self.step + 1), self.singles + pair * self.BATCH_CODES, self.BATCH_CODES)
+            batches.append(told("durable, batches of 100", rate, "single", singles[-1]["watchword"]))
+        return rows + [row_of(name, 64, singles), row_of("durable, batches of 100, to one by one", 4, batches)]
 
 
 def main():
@@ -242,7 +335,7 @@ def main():
     parser.add_argument("--binary", default="build/watchword")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--users", type=int, default=1000000)
+    parser.add_argument("--users", type=int, default=1_200_000)
     parser.add_argument("--directory", default=None, help="where the data directory is made (its disk is measured too)")
     parser.add_argument("--node", help="folder of bench/node with its packages installed: compare with that service too")
     parser.add_argument("--json")
@@ -251,88 +344,22 @@ def main():
     run = Run(args)
     try:
         run.start_watchword()
-        # The codes are those of one moment: a step that ends before the comparison does would make the oldest ones wrong.
-        needed_s = args.pairs * 3 * 2 * (args.seconds + 1) + 60
-        left_s = PERIOD_S - time.time() % PERIOD_S
-        if left_s < needed_s < PERIOD_S:
-            print("waiting %d s for the next step" % left_s, flush=True)
-            time.sleep(left_s + 1)
-        step = int(time.time()) // PERIOD_S
-        wrong = run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000))
-        right = [run.write_bodies("right%d" % k, lambda i, k=k: totp(secret_of(i), step - 1 + k)) for k in range(3)]
-        answer = run.ask("user0@example.org", "%06d" % ((int(totp(secret_of(0), step)) + 500000) % 1000000))
-        run.start_nginx(answer)
         run.be_patient()
-        # Every user is loaded once before anything is measured.
-        for at in range(0, args.users, 1000):
-            run.call("POST", "/v1/verify/batch",
-                     {"items": [{"user": "user%d@example.org" % i, "code": "0000000"} for i in range(at, min(at + 1000, args.users))]})
-
-        def all_rejected(bodies, offset, requests):
-            body = json.loads(body_at(bodies, offset + requests // 2))
-            verdict = run.ask(body["user"], body["code"])
-            assert '"rejected"' in verdict, verdict
-
-        def all_accepted(bodies, offset, requests):
-            assert requests <= run_budget, "the run came round to codes that were used: take more users or fewer seconds"
-            for k in range(1, 10):
-                body = json.loads(body_at(bodies, offset + requests * k // 10))
-                verdict = run.ask(body["user"], body["code"])
-                assert '"replayed"' in verdict, verdict
-
-        def body_at(bodies, at):
-            with open(bodies) as file:
-                for i, line in enumerate(file):
-                    if i == at % args.users:
-                        return line
-
-        results = [compare(run, "wrong codes, 64 connections", lambda pair: (wrong, pair * 31337), 64, all_rejected)]
-        used = [0]
-
-        def fresh(_):
-            # Each pair takes users (and then steps) that no run before it took.
-            if used[0] % args.users + run_budget > args.users:
-                used[0] = (used[0] // args.users + 1) * args.users
-            at = used[0]
-            used[0] += run_budget
-            return right[at // args.users], at % args.users
-
-        run_budget = args.users // -(-(2 * args.pairs + 1) // 3)
-        for connections in (256, 64):
-            results.append(compare(run, "durable acceptances, %d connections" % connections, fresh, connections, all_accepted))
-        single = results[-1]["rate_median"]
-        # The codes of the last step, of users that no run before took.
-        first = args.users - args.pairs * 40_000
-        assert used[0] <= 2 * args.users + first, "too few users for so many pairs"
-        pairs = []
-        for pair in range(args.pairs):
-            rate = durable_batches(run, lambda i: totp(secret_of(i), step + 1), first + pair * 40_000, 40_000)
-            pairs.append({"watchword": rate, "single": single, "ratio": rate / single})
-            print("  %-34s %9.0f/s  one by one %9.0f/s  ratio %.2f" % ("durable, batches of 100", rate, single, rate / single), flush=True)
-        batches = {"name": "durable, batches of 100, to one by one", "connections": 4, "pairs": pairs,
-                   "ratio_median": statistics.median(p["ratio"] for p in pairs),
-                   "rate_median": statistics.median(p["watchword"] for p in pairs)}
-        results_beside = [batches]
+        run.load_everybody()
+        run.start_nginx(run.ask("user0@example.org", "%06d" % ((int(totp(secret_of(0), int(time.time()) // PERIOD_S)) + 500000) % 1000000)))
+        comparison = Comparison(run)
+        results = [comparison.wrong_codes()]
         if args.node:
-            run.start_node(args.node)
-            pairs = []
-            for pair in range(args.pairs):
-                ours, _, _ = run.wrk(run.port, wrong, 64, pair * 7919)
-                theirs, _, _ = run.wrk(run.node_port, wrong, 64, pair * 7919)
-                pairs.append({"watchword": ours, "node": theirs, "ratio": ours / theirs})
-                print("  %-34s %9.0f/s  node %9.0f/s  ratio %.2f" % ("wrong codes, 64 connections", ours, theirs, ours / theirs), flush=True)
-            results_beside.append({"name": "wrong codes, to a Node service with otplib", "connections": 64, "pairs": pairs,
-                                   "ratio_median": statistics.median(p["ratio"] for p in pairs),
-                                   "rate_median": statistics.median(p["watchword"] for p in pairs)})
+            results.append(comparison.node(args.node))
+        comparison.await_step()
+        results += comparison.durable()
         disk = {"name": "fdatasync", "p99_ms": fdatasync_p99_ms(run.dir, 1)}
         for result in results:
-            print("%-38s %9.0f/s   ratio to nginx %.2f (median of %d pairs)" % (result["name"], result["rate_median"],
-                                                                                result["ratio_median"], args.pairs))
-        print("%-38s %9.0f/s   ratio to one by one %.2f" % (batches["name"], batches["rate_median"], batches["ratio_median"]))
-        print("%-38s p99 %.2f ms" % ("one fdatasync on this disk", disk["p99_ms"]))
+            print("%-44s %9.0f/s   ratio %.2f (median of %d pairs)" % (result["name"], result["rate_median"], result["ratio_median"], args.pairs))
+        print("%-44s p99 %.2f ms" % ("one fdatasync on this disk", disk["p99_ms"]))
         if args.json:
             with open(args.json, "w") as out:
-                json.dump([*results, *results_beside, disk], out, indent=1)
+                json.dump([*results, disk], out, indent=1)
     finally:
         run.stop()
 

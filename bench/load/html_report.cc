@@ -32,6 +32,7 @@ double number(const json::value& object, std::string_view name) {
 }
 
 std::string text(const json::value& value) {
+  if (value.is_double()) return fmt::format("{:g}", value.as_double());
   return html_text(value.is_string() ? std::string_view(value.as_string()) : std::string_view(json::serialize(value)));
 }
 

@@ -54,7 +54,8 @@ Finished run(const Options& options, const Target& target, SSL_CTX* tls, const S
   const People people(options, phones.size());
   const double whole_s = options.warmup_s + options.duration_s;
   // A few seconds more than it needs: connecting, what is sent late, and the last answers.
-  const CodeBook book(phones, engine::wall_now(), static_cast<std::int64_t>(whole_s + options.timeout_s) + 30);
+  const CodeBook book(phones, engine::wall_now(), static_cast<std::int64_t>(whole_s + options.timeout_s) + 30,
+                      policy.window_steps);
 
   std::vector<std::unique_ptr<Line>> lines;
   for (unsigned thread = 0; thread < options.threads; ++thread) {

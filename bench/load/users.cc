@@ -18,8 +18,8 @@
 namespace watchword::load {
 namespace {
 
-// Steps before and after the run that a server may look at: its window and what it has learned of a clock.
-constexpr std::int64_t margin_steps = 3;
+// Beside its window, what a server may have learned of a clock.
+constexpr std::int64_t clock_margin_steps = 2;
 
 std::vector<std::string> fields_of(const std::string& line) {
   std::vector<std::string> fields(1);
@@ -145,7 +145,9 @@ std::vector<User> invented_users(std::size_t count) {
   return users;
 }
 
-CodeBook::CodeBook(const std::vector<User>& users, engine::UnixMillis begin, std::int64_t duration_s) {
+CodeBook::CodeBook(const std::vector<User>& users, engine::UnixMillis begin, std::int64_t duration_s,
+                   unsigned window_steps) {
+  const std::int64_t margin_steps = window_steps + clock_margin_steps;
   std::uint16_t period_min = engine::period_s_max;
   for (const User& user : users) period_min = std::min(period_min, user.parameters.period_s);
   steps_ = duration_s / period_min + 2 + 2 * margin_steps;

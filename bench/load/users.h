@@ -30,8 +30,9 @@ std::vector<User> invented_users(std::size_t count);
 
 class CodeBook {
  public:
-  // Codes of all steps that a run of that length can ask for. Uses all cores.
-  CodeBook(const std::vector<User>& users, engine::UnixMillis begin, std::int64_t duration_s);
+  // Codes of all steps that a run of that length can ask for, and of those that a server with that window may look at
+  // meanwhile: none of them is a wrong code. Uses all cores.
+  CodeBook(const std::vector<User>& users, engine::UnixMillis begin, std::int64_t duration_s, unsigned window_steps = 1);
 
   std::size_t users() const { return first_step_.size(); }
   // A name as it stands in JSON, with its quotes.

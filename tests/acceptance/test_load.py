@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import resource
 import struct
 import subprocess
 import termios
@@ -78,6 +79,23 @@ def test_pipelining_and_replaced_connections(shared, tmp_path):
     assert churned["connect_us"]["count"] > 0
 
 
+@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 6000, reason="needs more open files")
+def test_thousands_of_connections_are_all_asked_over(shared, tmp_path):
+    result, _ = run_against(shared, tmp_path, "--connections", 4096, "--threads", 2, "--mix", "unknown", "--users", 1, "--duration", 3, "--timeout", 30)
+    assert result["passed"] and result["connections_opened"] == 4096 and result["connections_failed"] == 0
+    assert result["requests"] > 4096
+
+
+def test_a_wide_window_makes_no_guess_a_right_code(make_server, tmp_path):
+    server = make_server().start()
+    policy = server.expect(200, "GET", "/v1/policy")
+    policy["window_steps"] = 10
+    server.expect(200, "PUT", "/v1/policy", policy)
+    result, _ = run_against(server, tmp_path, "--users", 300, "--mix", "accept,wrong=4", "--rate", 400)
+    assert result["window_steps"] == 10
+    assert set(result["kinds"]["wrong"]["results"]) <= {"rejected", "locked"} and set(result["kinds"]["accept"]["results"]) == {"accepted"}
+
+
 def test_users_from_a_file_and_users_removed(make_server, tmp_path):
     server = make_server()
     phones = [Phone(os.urandom(20), user=f"person-{i}") for i in range(300)]
@@ -123,7 +141,7 @@ def test_reports_stand_alone_and_comparisons_have_a_verdict(shared, tmp_path):
     text = page.read_text()
     assert text.count("<svg") == 3 and "A &lt;b&gt;run&lt;/b&gt;" in text
     assert "<script" not in text and not re.search(r"(src|href)=|url\(|@import", text)
-    assert shared.admin not in text
+    assert shared.admin not in text and "<td class=\"text\">2.5</td>" in text
     assert len(result["series"]) >= 2
     a, b = tmp_path / "a.json", tmp_path / "b.json"
     a.write_text(json.dumps(result))

@@ -43,6 +43,13 @@ class Verdicts : public testing::Test {
   std::string text_;
 };
 
+TEST(CodeBook, KnowsTheCodesOfAWideWindowSoThatNoGuessIsOneOfThem) {
+  const std::int64_t clock = noon_ms / 30'000;
+  const CodeBook book(invented_users(1), engine::UnixMillis{noon_ms}, 60, 10);
+  EXPECT_TRUE(book.has(0, clock - 10));
+  EXPECT_TRUE(book.has(0, clock + 2 + 10));  // two steps on, at the end of the run
+}
+
 TEST_F(Verdicts, APersonHasTwoCodesAtOnceThenOneAStep) {
   const std::int64_t clock = noon_ms / 30'000;
   std::map<std::uint32_t, std::vector<std::int64_t>> steps;

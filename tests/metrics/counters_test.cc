@@ -32,6 +32,31 @@ TEST(DurationHistogram, HoldsTheBoundsOfTheServiceLevels) {
   EXPECT_TRUE(std::is_sorted(bounds.begin(), bounds.end()));
 }
 
+TEST(DurationHistogram, PutsADurationIntoTheFirstBucketThatHoldsIt) {
+  const auto& bounds = DurationHistogram::bounds_ns;
+  const auto slowly = [&](std::int64_t ns) {
+    return static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), ns) - bounds.begin());
+  };
+  for (const std::int64_t bound : bounds) {
+    for (const std::int64_t ns : {bound - 1, bound, bound + 1})
+      EXPECT_EQ(DurationHistogram::bucket_of(ns), slowly(ns)) << ns;
+  }
+  for (int bit = 0; bit < 63; ++bit) {
+    const std::int64_t power = std::int64_t{1} << bit;
+    for (const std::int64_t ns : {power - 1, power, power + 1})
+      EXPECT_EQ(DurationHistogram::bucket_of(ns), slowly(ns)) << ns;
+  }
+  DurationHistogram histogram;
+  histogram.observe(-5ns);
+  histogram.observe(10us);
+  histogram.observe(10001ns);
+  histogram.observe(11s);
+  EXPECT_EQ(histogram.count(0), 2u);
+  EXPECT_EQ(histogram.count(1), 1u);
+  EXPECT_EQ(histogram.count(bounds.size()), 1u);
+  EXPECT_EQ(histogram.sum_ns(), 11'000'020'001u);
+}
+
 TEST(Ticks, GoWithTheSteadyClock) {
   calibrate_ticks();
   const auto begin_time = std::chrono::steady_clock::now();
