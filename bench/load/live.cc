@@ -55,6 +55,12 @@ std::string percentiles(const Histogram& histogram) {
   return out;
 }
 
+std::string rate_text(const std::optional<Rate>& rate) {
+  if (!rate) return {};
+  if (rate->begin == rate->end) return fmt::format(" at {:g} a second", rate->end);
+  return fmt::format(" at {:g} to {:g} a second", rate->begin, rate->end);
+}
+
 }  // namespace
 
 bool Live::on_terminal() {
@@ -74,10 +80,9 @@ std::string Live::screen(const Sample& sample, const Recorder& so_far, std::size
   const Histogram responses = so_far.responses();
   const double average = sample.at_s > 0 ? static_cast<double>(responses.count()) / std::min(sample.at_s, whole_s) : 0;
   const std::size_t width = std::clamp<std::size_t>(columns, 60, 160);
-  std::string out = fmt::format(
-      "watchword-load  {}\n{} loop{}, {} connections, {} threads, {}\n\n", options_->url, options_->rate ? "open" : "closed",
-      options_->rate ? fmt::format(" at {:g} to {:g} a second", options_->rate->begin, options_->rate->end) : "",
-      options_->connections, options_->threads, options_->mix.text());
+  std::string out = fmt::format("watchword-load  {}\n{} loop{}, {} connections, {} thread{}, {}\n\n", options_->url,
+                                options_->rate ? "open" : "closed", rate_text(options_->rate), options_->connections,
+                                options_->threads, options_->threads == 1 ? "" : "s", options_->mix.text());
   out += fmt::format("{} {:>5.0f} of {:.0f} s{}\n\n", bar(sample.at_s / whole_s, width - 24),
                      std::max(0.0, std::min(sample.at_s, whole_s)), whole_s, warming ? " (warm-up)" : "");
   out += fmt::format("rate      {:>12} a second now   {:>12} on average\n",

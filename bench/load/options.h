@@ -27,6 +27,7 @@ struct Options {
   unsigned connections = 64;  // of all threads together
   unsigned pipeline = 1;      // requests in flight on one connection
   std::uint64_t churn = 0;    // requests after which a connection is closed and another one opened; 0: never
+  bool bunches = false;       // a closed loop asks when all answers that are there have been read, as wrk does
   unsigned batch_size = 100;
 
   std::size_t users = 10000;

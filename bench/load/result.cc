@@ -61,6 +61,7 @@ json::object settings(const Options& options) {
                    {"connections", options.connections},
                    {"pipeline", options.pipeline},
                    {"churn", options.churn},
+                   {"bunches", options.bunches},
                    {"users", options.users}};
   if (options.rate) {
     out["rate_begin"] = options.rate->begin;

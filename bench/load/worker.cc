@@ -82,7 +82,12 @@ void Worker::read(std::size_t index) {
     // A plain socket that gave less than there was room for is empty; TLS may hold another record.
     if (!tls_ && count < buffer_.size()) break;
   }
-  if (connection.state == Connection::State::open) offer(index);
+  if (connection.state != Connection::State::open) return;
+  if (options_->bunches && !schedule_) {
+    answered_.push_back(index);
+  } else {
+    offer(index);
+  }
 }
 
 // The number of bytes taken. `dropped`: the connection is closed, and `in` no longer its.
@@ -261,6 +266,10 @@ void Worker::wait(std::int64_t until_ns) {
     // What falls due while many answers are read is not kept waiting for the last of them.
     if (running_ && schedule_) dispatch_due();
   }
+  for (const std::size_t index : answered_) {
+    if (connections_[index]->state == Connection::State::open) offer(index);
+  }
+  answered_.clear();
 }
 
 void Worker::handle(std::size_t index, std::uint32_t events) {

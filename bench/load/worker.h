@@ -95,6 +95,7 @@ class Worker {
   bool running_ = false;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::deque<std::size_t> free_;  // connections that can take a request: those of an open loop, or that found no fresh code
+  std::vector<std::size_t> answered_;  // in bunches: connections that ask when all answers have been read
   std::size_t opening_ = 0;
   std::size_t in_flight_ = 0;
   std::size_t next_kind_ = 0;

@@ -74,6 +74,8 @@ def test_an_open_loop_keeps_its_rate_and_tells_its_own_lag(shared, tmp_path):
 def test_pipelining_and_replaced_connections(shared, tmp_path):
     piped, _ = run_against(shared, tmp_path, "--pipeline", 8, "--connections", 2, "--users", 100, "--mix", "wrong,unknown")
     assert piped["errors"] == 0
+    bunched, _ = run_against(shared, tmp_path, "--bunches", "--connections", 8, "--users", 100, "--mix", "wrong,unknown")
+    assert bunched["errors"] == 0 and bunched["requests"] > 100 and bunched["settings"]["bunches"]
     churned, _ = run_against(shared, tmp_path, "--churn", 3, "--connections", 4, "--users", 100, "--mix", "wrong,unknown")
     assert churned["errors"] == 0 and churned["connections_opened"] > churned["requests"] / 4
     assert churned["connect_us"]["count"] > 0
