@@ -4,7 +4,6 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/options.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
@@ -151,8 +150,6 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
   for (std::size_t i = 0; i < shard_count; ++i) {
     families.emplace_back(shard_name("state", i), family_options(options, cache, true));
     families.back().options.merge_operator = std::make_shared<LaterCell>();
-    // Folds write in order of the key: each row goes in beside the one before it.
-    families.back().options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));
   }
   families.emplace_back("audit", family_options(options, cache, true));
   families.emplace_back("audit.index", family_options(options, cache, false));
