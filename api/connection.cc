@@ -229,9 +229,8 @@ void Connection::cut() {
   closing_ = true;
   if (reading_ || writing_) loop_.revisit(*this);
   wipe_and_clear(kept_);
-  familiar_head_.reset();
   familiar_granted_ = familiar_verifies_ = false;
-  wipe_and_clear(familiar_);
+  familiar_.forget();
   if (intake_ != nullptr) wipe_and_clear(intake_->waiting);
   intake_.reset();
   OPENSSL_cleanse(presented_.data(), presented_.size());

@@ -14,6 +14,7 @@
 
 #include "api/access_keys.h"
 #include "api/exchange.h"
+#include "api/familiar_head.h"
 #include "api/request_parser.h"
 #include "api/routes.h"
 #include "api/tcp_socket.h"
@@ -95,19 +96,20 @@ class Connection {
   bool take_chunked(std::string_view input, std::size_t& at);
   bool admit(const RequestHead& head, bool body_is_here);
   std::size_t body_limit(const RequestHead& head);
-  void dispatch(const RequestHead& head, std::string_view body);
+  void dispatch(const RequestHead& head, std::string_view body, bool again);
   engine::Origin origin_of(std::string actor, const RequestHead& head) const;
   boost::asio::ip::address peer() const;
   std::string_view peer_address();
   void note_refusal(const RequestHead& head, const AccessKeys::Denied& denied);
   void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body,
                      engine::UnixMillis now);
+  void ask(Exchange& exchange, Route route, const RequestHead& head, std::string_view body, engine::UnixMillis now);
   void answer_readiness(Exchange& exchange);
   void manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
   BrowserSide browser_side(const RequestHead& head);
   const CertifiedClient* certified_client();
   std::string caller_name(std::uint64_t key_id, const RequestHead& head);
-  tl::expected<AccessKeys::Granted, AccessKeys::Denied> authenticate(std::string_view authorization, engine::UnixMillis now);
+  tl::expected<AccessKeys::Granted, AccessKeys::Denied> authenticate(const RequestHead& head, engine::UnixMillis now);
   Exchange& begin_exchange(AnswerForm form);
   AnswerForm form_of(const RequestHead& head) const;
   void answer(Exchange& exchange, const Response& response);
@@ -145,11 +147,9 @@ class Connection {
   unsigned exchange_count_ = 0;
   std::size_t first_sent_bytes_ = 0;
   const Exchange* exclusive_ = nullptr;  // nothing is taken before this one is answered
-  // The last head that came, and once it came again, what stands in it: a gateway's are all alike.
-  std::string familiar_;
-  std::optional<RequestHead> familiar_head_;  // views of familiar_
-  bool familiar_granted_ = false;             // whether granted_ is what its credentials are worth
-  bool familiar_verifies_ = false;            // whether it led to a verification
+  FamiliarHead familiar_;
+  bool familiar_granted_ = false;   // whether granted_ is what its credentials are worth
+  bool familiar_verifies_ = false;  // whether it led to a verification
   // The credentials presented last, and what they were worth while the keys were of that generation.
   std::array<char, 128> presented_;
   std::size_t presented_bytes_ = 0;

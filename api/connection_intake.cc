@@ -15,7 +15,7 @@ bool Connection::begin_intake(const RequestHead& head, bool body_is_here) {
   if (body_is_here || route_of(head.target, planes_) != Route::managed) return false;
   if (!AdminPlane::takes_rows(head.method, head.target)) return false;
   const engine::UnixMillis now = engine::wall_now();
-  const auto granted = authenticate(head.authorization, now);
+  const auto granted = authenticate(head, now);
   if (!granted || granted->spend(now) > 0) return false;
   auto rows = loop_.services().admin.begin_rows({.method = head.method,
                                                  .target = std::string(head.target),

@@ -78,19 +78,21 @@ std::size_t Connection::take(std::string_view input) {
     }
     const bool known = wanted_bytes_ > 0;  // the head was looked at before, and admitted
     const bool whole = !head->chunked && rest.size() - head->bytes >= head->content_length;
-    if (whole && refuse_at_once(*head)) {
+    // One that led to a verification before, but for its body: what was asked about it then need not be asked again.
+    const bool again = whole && familiar_verifies_ && familiar_.gave(*head) && head->content_length <= body_bytes_max;
+    if (again && refuse_at_once(*head)) {
       head_begun_ = false;
       wanted_bytes_ = 0;
       starved_ = false;
       at += head->bytes + head->content_length;
       continue;
     }
-    if (!known && head->has_body() && begin_intake(*head, whole)) {
+    if (!again && !known && head->has_body() && begin_intake(*head, whole)) {
       at += head->bytes;
       continue;
     }
     if (closing_) break;
-    if (!known && head->has_body() && !admit(*head, whole)) break;
+    if (!again && !known && head->has_body() && !admit(*head, whole)) break;
     if (head->chunked) {
       chunked_ = std::make_unique<Chunked>(rest.substr(0, head->bytes), body_limit(*head));
       at += head->bytes;
@@ -105,7 +107,7 @@ std::size_t Connection::take(std::string_view input) {
     wanted_bytes_ = 0;
     starved_ = false;
     at += head->bytes + head->content_length;
-    dispatch(*head, rest.substr(head->bytes, head->content_length));
+    dispatch(*head, rest.substr(head->bytes, head->content_length), again);
   }
   return at;
 }
@@ -115,7 +117,7 @@ std::size_t Connection::take(std::string_view input) {
 bool Connection::refuse_at_once(const RequestHead& head) {
   constexpr std::size_t answer_bytes_max = 4000;  // what an exchange keeps its memory for
   VerifyPlane& plane = loop_.verify_plane();
-  if (!familiar_verifies_ || head.target.data() != familiar_head_->target.data() || !plane.full()) return false;
+  if (!plane.full()) return false;
   if (form_of(head) != AnswerForm{}) return false;
   if (last_ == nullptr || last_->refusals == 0 || last_->out.size() > answer_bytes_max) {
     Exchange& exchange = begin_exchange({});
@@ -127,23 +129,11 @@ bool Connection::refuse_at_once(const RequestHead& head) {
   return true;
 }
 
-// The head that `input` begins with. It is compared in constant time with one that was good before, since it holds a key
-// that another client of the same proxy may have sent.
 std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault& fault) {
-  constexpr std::size_t familiar_bytes_max = 1024;
   fault = {};
-  const std::size_t bytes = familiar_.size();
-  if (bytes > 0 && equal_in_constant_time(input.substr(0, bytes), familiar_)) {
-    if (!familiar_head_) familiar_head_ = parse_head(familiar_, fault);
-    return familiar_head_;
-  }
+  if (const std::optional<RequestHead> known = familiar_.match(input)) return known;
   const std::optional<RequestHead> head = parse_head(input, fault);
-  if (head && head->bytes <= familiar_bytes_max) {
-    familiar_head_.reset();
-    familiar_granted_ = familiar_verifies_ = false;
-    OPENSSL_cleanse(familiar_.data(), familiar_.size());
-    familiar_.assign(head->block);
-  }
+  if (head && familiar_.learn(*head)) familiar_granted_ = familiar_verifies_ = false;
   return head;
 }
 
@@ -166,14 +156,14 @@ bool Connection::take_chunked(std::string_view input, std::size_t& at) {
   }
   const std::unique_ptr<Chunked> whole = std::move(chunked_);
   head_begun_ = false;
-  dispatch(whole->head, whole->body.body());
+  dispatch(whole->head, whole->body.body(), false);
   return true;
 }
 
 // Whether the body may come. Who presents no key may send no large one.
 std::size_t Connection::body_limit(const RequestHead& head) {
   if (route_of(head.target, planes_) != Route::batch) return body_bytes_max;
-  const auto granted = authenticate(head.authorization, engine::wall_now());
+  const auto granted = authenticate(head, loop_.now());
   return granted && allows(granted->scopes, Scope::verify) ? batch_body_bytes_max : body_bytes_max;
 }
 
@@ -182,7 +172,7 @@ bool Connection::admit(const RequestHead& head, bool body_is_here) {
   const std::size_t limit = body_limit(head);
   const bool large = head.content_length > limit;
   if (large || must_ask) {
-    const auto granted = authenticate(head.authorization, engine::wall_now());
+    const auto granted = authenticate(head, loop_.now());
     if (!granted && needs_key(route_of(head.target, planes_))) {
       refuse(not_granted(granted.error()));
       return false;
@@ -234,17 +224,17 @@ void Connection::refuse(const Response& response) {
   answer(begin_exchange({.close = true}), response);
 }
 
-void Connection::dispatch(const RequestHead& head, std::string_view body) {
-  const engine::UnixMillis now = engine::wall_now();
+void Connection::dispatch(const RequestHead& head, std::string_view body, bool again) {
+  const engine::UnixMillis now = loop_.now();
   Exchange& exchange = begin_exchange(form_of(head));
   if (exchange.form.close) closing_ = true;
-  const Route route = route_of(head.target, planes_);
+  const Route route = again ? Route::verify : route_of(head.target, planes_);
   exchange.route = route;
   exchange.route_template = template_of(route);
   exchange.trace.clear();
   exchange.trace.append(head.trace);
-  if (needs_key(route)) {
-    const auto granted = authenticate(head.authorization, now);
+  if (again || needs_key(route)) {
+    const auto granted = authenticate(head, now);
     if (!granted) {
       if (route == Route::managed || route == Route::metrics) note_refusal(head, granted.error());
       return answer(exchange, not_granted(granted.error()));
@@ -256,6 +246,7 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
   switch (route) {
     case Route::verify:
     case Route::batch:
+      if (again && allows(exchange.caller.scopes, Scope::verify)) return ask(exchange, route, head, body, now);
       return answer_verify(exchange, route, head, body, now);
     case Route::managed:
     case Route::portal:
@@ -305,8 +296,13 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
     return answer(exchange,
                   problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json."));
   }
+  familiar_verifies_ = route == Route::verify && familiar_.gave(head);
+  ask(exchange, route, head, body, now);
+}
+
+void Connection::ask(Exchange& exchange, Route route, const RequestHead& head, std::string_view body,
+                     engine::UnixMillis now) {
   VerifyPlane& plane = loop_.verify_plane();
-  familiar_verifies_ = route == Route::verify && familiar_head_ && head.target.data() == familiar_head_->target.data();
   exchange.address.clear();
   exchange.address.append(peer_address());
   exchange.certificate.clear();
@@ -395,8 +391,9 @@ void Connection::manage(Exchange& exchange, Route route, const RequestHead& head
   if (!taken) answer(exchange, overloaded());
 }
 
-tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(std::string_view authorization,
+tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(const RequestHead& head,
                                                                                engine::UnixMillis now) {
+  const std::string_view authorization = head.authorization;
   if (authorization.empty()) {
     const CertifiedClient* const client = certified_client();
     if (client == nullptr || client->granted.scopes == 0) return tl::unexpected(AccessKeys::Denied{});
@@ -405,7 +402,7 @@ tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(s
   AccessKeys& keys = loop_.services().keys;
   const std::uint64_t generation = keys.generation();  // before the look, so that a change after it is noticed
   // The familiar head's were compared as a part of it.
-  const bool familiar = familiar_head_ && authorization.data() == familiar_head_->authorization.data();
+  const bool familiar = familiar_.gave(head);
   if (granted_generation_ == generation && granted_.valid_at(now) &&
       ((familiar && familiar_granted_) || equal_in_constant_time({presented_.data(), presented_bytes_}, authorization))) {
     familiar_granted_ = familiar;

@@ -81,6 +81,7 @@ void EventLoop::serve_sockets() {
 // All that are ready, so that a round's budget sees everybody who waits.
 bool EventLoop::note_ready() {
   constexpr unsigned takes_max = 64;
+  now_.reset();
   bool any = !revisited_.empty();
   for (unsigned takes = 0; takes < takes_max; ++takes) {
     const std::span<const epoll_event> events = events_.take();
@@ -167,6 +168,7 @@ void EventLoop::schedule_sweep() {
 void EventLoop::sweep() {
   turns_.fetch_add(1, std::memory_order_relaxed);
   tick_ms_ = steady_ms();
+  now_.reset();
   const bool cut_all = draining_ && tick_ms_ >= drain_deadline_ms_;
   for (Connection *connection = first_connection_, *next = nullptr; connection != nullptr; connection = next) {
     next = connection->next;
@@ -214,7 +216,7 @@ void EventLoop::recycle(Exchange& exchange) {
 void EventLoop::end_round() {
   do {
     if (verify_plane_.holds_questions()) {
-      verify_plane_.judge(engine::wall_now(), [this](Exchange& exchange, VerifyPlane::Progress progress) {
+      verify_plane_.judge(now(), [this](Exchange& exchange, VerifyPlane::Progress progress) {
         touch(*exchange.connection);
         proceed(exchange, progress);
       });
@@ -224,6 +226,7 @@ void EventLoop::end_round() {
   } while (verify_plane_.holds_questions());
   verify_plane_.publish();
   verify_plane_.end_round();
+  now_.reset();
 }
 
 void EventLoop::deliver(engine::Ticket* first) noexcept {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -66,6 +67,12 @@ class EventLoop final : public engine::TicketSink {
   // Steady milliseconds, as of the last sweep: deadlines need no better.
   std::int64_t tick_ms() const { return tick_ms_; }
 
+  // The wall clock, read once a round.
+  engine::UnixMillis now() {
+    if (!now_) now_ = engine::wall_now();
+    return *now_;
+  }
+
   VerifyPlane& verify_plane() { return verify_plane_; }
   // Null: nothing is counted.
   LoopMetrics* metrics() { return metrics_.get(); }
@@ -120,6 +127,7 @@ class EventLoop final : public engine::TicketSink {
   Connection* first_connection_ = nullptr;
   std::size_t connection_count_ = 0;
   std::int64_t tick_ms_ = 0;
+  std::optional<engine::UnixMillis> now_;
   std::atomic<std::uint64_t> turns_{0};  // written by the loop alone; relaxed, since it only counts
   std::int64_t drain_deadline_ms_ = 0;
   bool draining_ = false;

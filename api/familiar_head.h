@@ -1,0 +1,42 @@
+// The head that came last on a connection, so that one like it need not be parsed again: a gateway's requests are all alike,
+// but for the lengths of their bodies.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/request_parser.h"
+
+namespace watchword::api {
+
+class FamiliarHead {
+ public:
+  static constexpr std::size_t bytes_max = 1024;  // of a head that is remembered
+
+  FamiliarHead() = default;
+  ~FamiliarHead() { forget(); }
+  FamiliarHead(const FamiliarHead&) = delete;
+  FamiliarHead& operator=(const FamiliarHead&) = delete;
+
+  // The head that `input` begins with, if it is the one that was learnt, whatever its Content-Length says. It is compared in
+  // constant time, since it holds a key that another client of the same proxy may have sent. What the result says is good as
+  // long as both this and the input stay.
+  std::optional<RequestHead> match(std::string_view input);
+  // `head` was good. False: it is too long, and what was learnt before stays.
+  bool learn(const RequestHead& head);
+  // Whether match() gave this one.
+  bool gave(const RequestHead& head) const { return head_ && head.target.data() == head_->target.data(); }
+  void forget() noexcept;
+
+ private:
+  void find_length();
+
+  std::string text_;
+  std::optional<RequestHead> head_;  // views of text_; made when it comes for the second time
+  // Where the digits of its Content-Length stand. Both at the end: it has none, or not one plain one.
+  std::size_t length_begin_ = 0, length_end_ = 0;
+};
+
+}  // namespace watchword::api
