@@ -16,6 +16,7 @@
 #include "api/admin_json.h"
 #include "api/base64.h"
 #include "api/key_document.h"
+#include "api/key_snapshot.h"
 #include "api/log.h"
 #include "api/network.h"
 #include "engine/rcu.h"
@@ -36,22 +37,6 @@ constexpr Scopes every_scope = 0x3f;
 constexpr std::int64_t uses_written_every_s = 300;
 constexpr std::int64_t told_every_s = 86'400;
 
-// A key as requests are judged by it. Immutable but for its use.
-struct Entry {
-  KeyRecord record;
-  std::vector<Network> networks;
-  std::int64_t interval_ns = 0;
-  KeyUse* use = nullptr;
-};
-using Snapshot = std::vector<Entry>;  // ascending by id
-
-template <class Entries>
-auto find(Entries& entries, std::uint64_t id) -> decltype(entries.data()) {
-  const auto at = std::lower_bound(entries.begin(), entries.end(), id,
-                                   [](const Entry& entry, std::uint64_t wanted) { return entry.record.id < wanted; });
-  return at != entries.end() && at->record.id == id ? &*at : nullptr;
-}
-
 struct FreeContext {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
@@ -65,21 +50,6 @@ bool sha256(const EVP_MD* algorithm, std::string_view text, KeyDigest& digest) n
   return context && EVP_DigestInit_ex(context.get(), algorithm, nullptr) == 1 &&
          EVP_DigestUpdate(context.get(), text.data(), text.size()) == 1 &&
          EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
-}
-
-Entry entry_of(KeyRecord record, KeyUse& use) {
-  Entry entry{.record = std::move(record), .networks = {}, .interval_ns = 0, .use = &use};
-  for (const std::string& range : entry.record.view.address_ranges) {
-    const std::optional<Network> network = Network::parse(range);
-    if (!network) throw std::runtime_error("\"" + range + "\" is no network");
-    entry.networks.push_back(*network);
-  }
-  if (const std::uint32_t rate = entry.record.view.requests_per_second; rate > 0) entry.interval_ns = 1'000'000'000 / rate;
-  return entry;
-}
-
-bool is_live_admin(const Entry& entry, std::int64_t now_s) {
-  return (entry.record.view.scopes & static_cast<Scopes>(Scope::admin)) != 0 && !entry.record.view.expired(now_s);
 }
 
 std::optional<AccessKeys::Refusal> fault_of_expiry(std::int64_t expires_at_s, std::int64_t now_s) {
@@ -127,27 +97,6 @@ engine::AuditEntry told(std::string_view action, const json::object& detail, con
           .detail = json::serialize(detail)};
 }
 
-AccessKeys::Granted grant(const Entry& entry, std::int64_t secret_until_s) noexcept {
-  const AccessKeyView& view = entry.record.view;
-  const std::int64_t key_until_s = view.expires_at_s != 0 ? view.expires_at_s : INT64_MAX;
-  return {.id = entry.record.id,
-          .scopes = view.scopes,
-          .until_s = std::min(key_until_s, secret_until_s),
-          .interval_ns = entry.interval_ns,
-          .use = entry.use};
-}
-
-tl::expected<AccessKeys::Granted, AccessKeys::Denied> judge(const Entry& entry, std::int64_t secret_until_s,
-                                                            const ip::address& from, engine::UnixMillis now) noexcept {
-  using Denied = AccessKeys::Denied;
-  const AccessKeys::Granted granted = grant(entry, secret_until_s);
-  if (!granted.valid_at(now)) return tl::unexpected(Denied{Denied::Reason::expired, granted.id});
-  const bool here = entry.networks.empty() || std::any_of(entry.networks.begin(), entry.networks.end(),
-                                                          [&](const Network& network) { return network.contains(from); });
-  if (!here) return tl::unexpected(Denied{Denied::Reason::wrong_address, granted.id});
-  return granted;
-}
-
 }  // namespace
 
 struct AccessKeys::State {
@@ -158,7 +107,7 @@ struct AccessKeys::State {
   std::unique_ptr<EVP_MD, FreeDigest> digest_algorithm{EVP_MD_fetch(nullptr, "SHA256", nullptr)};
   mutable std::mutex changes;  // one change at a time, from its decision to its publication
   // Written under `changes` with release, so that a reader's acquire sees the whole snapshot; freed after the last reader.
-  std::atomic<const Snapshot*> snapshot{nullptr};
+  std::atomic<const KeySnapshot*> snapshot{nullptr};
   std::atomic<std::uint64_t> generation{1};
   // One a key that there ever was since the start, and kept to the end: whoever was granted something may still count. Under
   // `changes`; an administrator's acts are few.
@@ -169,10 +118,10 @@ struct AccessKeys::State {
   std::int64_t told_at_s = 0;
 
   // Under `changes`.
-  const Snapshot& current() const { return *snapshot.load(std::memory_order_relaxed); }
+  const KeySnapshot& current() const { return *snapshot.load(std::memory_order_relaxed); }
 
-  void publish(Snapshot next) {
-    const Snapshot* const old = snapshot.exchange(new Snapshot(std::move(next)), std::memory_order_acq_rel);
+  void publish(KeySnapshot next) {
+    const KeySnapshot* const old = snapshot.exchange(new KeySnapshot(std::move(next)), std::memory_order_acq_rel);
     generation.fetch_add(1, std::memory_order_release);
     engine::wait_for_readers();
     delete old;
@@ -203,7 +152,7 @@ struct AccessKeys::State {
 AccessKeys::AccessKeys(engine::Store& store, engine::Committer& committer)
     : state_(std::make_unique<State>(store, committer)) {
   if (!state_->digest_algorithm) throw std::runtime_error("OpenSSL offers no SHA-256");
-  auto keys = std::make_unique<Snapshot>();
+  auto keys = std::make_unique<KeySnapshot>();
   for (const auto& [name, text] : store.documents(key_use_document_prefix)) {
     const auto id = parse_key_id(std::string_view(name).substr(key_use_document_prefix.size()));
     if (id) state_->written_uses[*id] = read_key_use_document(text);
@@ -213,12 +162,12 @@ AccessKeys::AccessKeys(engine::Store& store, engine::Committer& committer)
       KeyRecord record = read_key_document(std::string_view(name).substr(key_document_prefix.size()), text);
       const auto used = state_->written_uses.find(record.id);
       KeyUse& use = state_->uses.emplace_back(used != state_->written_uses.end() ? used->second : 0);
-      keys->push_back(entry_of(std::move(record), use));
+      keys->push_back(key_entry_of(std::move(record), use));
     } catch (const std::exception& fault) {
       throw engine::StoreError("the API key in document " + name + " cannot be read: " + fault.what());
     }
   }
-  std::sort(keys->begin(), keys->end(), [](const Entry& a, const Entry& b) { return a.record.id < b.record.id; });
+  std::sort(keys->begin(), keys->end(), [](const KeyEntry& a, const KeyEntry& b) { return a.record.id < b.record.id; });
   state_->snapshot.store(keys.release(), std::memory_order_release);
 }
 
@@ -233,7 +182,7 @@ tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::create(AccessKeyTerm
   KeyRecord record;
   do {
     record.id = engine::random_nonzero_u64();
-  } while (find(state_->current(), record.id) != nullptr);
+  } while (find_key(state_->current(), record.id) != nullptr);
   static_cast<AccessKeyTerms&>(record.view) = std::move(terms);
   record.view.id = key_id_text(record.id);
   record.view.created_at_s = now.seconds();
@@ -242,10 +191,10 @@ tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::create(AccessKeyTerm
     return tl::unexpected(Refusal::store_unavailable);
   }
   const AccessKeyView view = record.view;
-  Snapshot next = state_->current();
+  KeySnapshot next = state_->current();
   const auto at = std::upper_bound(next.begin(), next.end(), record.id,
-                                   [](std::uint64_t id, const Entry& entry) { return id < entry.record.id; });
-  next.insert(at, entry_of(std::move(record), state_->uses.emplace_back(0)));
+                                   [](std::uint64_t id, const KeyEntry& entry) { return id < entry.record.id; });
+  next.insert(at, key_entry_of(std::move(record), state_->uses.emplace_back(0)));
   state_->publish(std::move(next));
   return NewAccessKey{.view = view, .key = key};
 }
@@ -259,8 +208,8 @@ tl::expected<NewAccessKey, AccessKeys::Refusal> AccessKeys::rotate(std::string_v
   }
   const std::optional<std::uint64_t> number = parse_key_id(id);
   const std::lock_guard lock(state_->changes);
-  Snapshot next = state_->current();
-  Entry* const entry = number ? find(next, *number) : nullptr;
+  KeySnapshot next = state_->current();
+  KeyEntry* const entry = number ? find_key(next, *number) : nullptr;
   if (entry == nullptr) return tl::unexpected(Refusal::not_found);
   KeyRecord& record = entry->record;
   if (rotation.expires_at_s) record.view.expires_at_s = *rotation.expires_at_s;
@@ -290,18 +239,18 @@ tl::expected<std::monostate, AccessKeys::Refusal> AccessKeys::revoke(std::string
   const std::optional<std::uint64_t> number = parse_key_id(id);
   if (!number) return tl::unexpected(Refusal::not_found);
   const std::lock_guard lock(state_->changes);
-  const Snapshot& current = state_->current();
-  const Entry* const entry = find(current, *number);
+  const KeySnapshot& current = state_->current();
+  const KeyEntry* const entry = find_key(current, *number);
   if (entry == nullptr) return tl::unexpected(Refusal::not_found);
   const auto admins =
-      std::count_if(current.begin(), current.end(), [&](const Entry& one) { return is_live_admin(one, now_s); });
+      std::count_if(current.begin(), current.end(), [&](const KeyEntry& one) { return is_live_admin(one, now_s); });
   if (is_live_admin(*entry, now_s) && admins == 1) return tl::unexpected(Refusal::last_admin);
   const AccessKeyView& view = entry->record.view;
   engine::Change change;
   change.erase_documents = {std::string(key_document_prefix) + view.id, std::string(key_use_document_prefix) + view.id};
   change.audit.push_back(told("api_key.revoke", detail_of(view), origin, now));
   if (state_->committer.commit(change) != engine::Outcome::durable) return tl::unexpected(Refusal::store_unavailable);
-  Snapshot next = current;
+  KeySnapshot next = current;
   next.erase(next.begin() + (entry - current.data()));
   state_->publish(std::move(next));
   return std::monostate{};
@@ -310,7 +259,7 @@ tl::expected<std::monostate, AccessKeys::Refusal> AccessKeys::revoke(std::string
 std::vector<AccessKeyView> AccessKeys::list() const {
   const std::lock_guard lock(state_->changes);
   std::vector<AccessKeyView> views;
-  for (const Entry& entry : state_->current()) {
+  for (const KeyEntry& entry : state_->current()) {
     AccessKeyView& view = views.emplace_back(entry.record.view);
     view.last_used_at_s = entry.use->last_used_at_s();
     for (const KeySecret& secret : entry.record.secrets) {
@@ -326,7 +275,7 @@ std::vector<AccessKeyView> AccessKeys::list() const {
 void AccessKeys::State::write_uses() {
   const std::lock_guard lock(changes);
   engine::Change change;
-  for (const Entry& entry : current()) {
+  for (const KeyEntry& entry : current()) {
     const std::int64_t used = entry.use->last_used_at_s();
     const auto written = written_uses.find(entry.record.id);
     if (used == (written != written_uses.end() ? written->second : 0)) continue;
@@ -335,13 +284,13 @@ void AccessKeys::State::write_uses() {
   }
   if (change.put_documents.empty() || committer.commit(change) != engine::Outcome::durable) return;
   written_uses.clear();
-  for (const Entry& entry : current()) written_uses[entry.record.id] = entry.use->last_used_at_s();
+  for (const KeyEntry& entry : current()) written_uses[entry.record.id] = entry.use->last_used_at_s();
 }
 
 void AccessKeys::State::tell_of_ends(std::int64_t now_s) const {
   const std::lock_guard lock(changes);
   std::int64_t last_admin_ends = 0;  // INT64_MAX: there is one without an end
-  for (const Entry& entry : current()) {
+  for (const KeyEntry& entry : current()) {
     const AccessKeyView& view = entry.record.view;
     if (is_live_admin(entry, now_s)) {
       last_admin_ends = std::max(last_admin_ends, view.expires_at_s != 0 ? view.expires_at_s : INT64_MAX);
@@ -395,7 +344,7 @@ tl::expected<AccessKeys::Granted, AccessKeys::Denied> AccessKeys::authenticate(s
   // An unknown id costs a comparison as well: how long a refusal takes does not tell which ids there are.
   static constexpr std::array<KeySecret, 1> of_nobody{};
   const engine::ReadScope scope;
-  const Entry* const entry = find(*state_->snapshot.load(std::memory_order_acquire), *id);
+  const KeyEntry* const entry = find_key(*state_->snapshot.load(std::memory_order_acquire), *id);
   const KeySecret* const begin = entry != nullptr ? entry->record.secrets.data() : of_nobody.data();
   const KeySecret* const end = begin + (entry != nullptr ? entry->record.secrets.size() : of_nobody.size());
   const KeySecret* equal = nullptr;
@@ -403,15 +352,15 @@ tl::expected<AccessKeys::Granted, AccessKeys::Denied> AccessKeys::authenticate(s
     if (CRYPTO_memcmp(digest.data(), secret->digest.data(), digest.size()) == 0) equal = secret;
   }
   if (entry == nullptr || equal == nullptr) return tl::unexpected(Denied{});
-  return judge(*entry, equal->until_s, from, now);
+  return judge_key(*entry, equal->until_s, from, now);
 }
 
 tl::expected<AccessKeys::Granted, AccessKeys::Denied> AccessKeys::granted(std::uint64_t id, const ip::address& from,
                                                                           engine::UnixMillis now) const noexcept {
   const engine::ReadScope scope;
-  const Entry* const entry = find(*state_->snapshot.load(std::memory_order_acquire), id);
+  const KeyEntry* const entry = find_key(*state_->snapshot.load(std::memory_order_acquire), id);
   if (entry == nullptr) return tl::unexpected(Denied{});
-  return judge(*entry, KeySecret::always, from, now);
+  return judge_key(*entry, KeySecret::always, from, now);
 }
 
 std::uint64_t AccessKeys::generation() const noexcept {

@@ -230,6 +230,7 @@ void Connection::cut() {
   if (reading_ || writing_) loop_.revisit(*this);
   wipe_and_clear(kept_);
   familiar_head_.reset();
+  familiar_granted_ = false;
   wipe_and_clear(familiar_);
   if (intake_ != nullptr) wipe_and_clear(intake_->waiting);
   intake_.reset();

@@ -105,7 +105,7 @@ class Connection {
   void manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
   BrowserSide browser_side(const RequestHead& head);
   const CertifiedClient* certified_client();
-  std::string caller_name(const Exchange& exchange, const RequestHead& head);
+  std::string caller_name(std::uint64_t key_id, const RequestHead& head);
   tl::expected<AccessKeys::Granted, AccessKeys::Denied> authenticate(std::string_view authorization, engine::UnixMillis now);
   Exchange& begin_exchange(AnswerForm form);
   AnswerForm form_of(const RequestHead& head) const;
@@ -147,6 +147,7 @@ class Connection {
   // The last head that came, and once it came again, what stands in it: a gateway's are all alike.
   std::string familiar_;
   std::optional<RequestHead> familiar_head_;  // views of familiar_
+  bool familiar_granted_ = false;             // whether granted_ is what its credentials are worth
   // The credentials presented last, and what they were worth while the keys were of that generation.
   std::array<char, 128> presented_;
   std::size_t presented_bytes_ = 0;

@@ -23,7 +23,7 @@ bool Connection::begin_intake(const RequestHead& head, bool body_is_here) {
                                                  .if_match = {},
                                                  .body = {},
                                                  .caller = *granted,
-                                                 .origin = origin_of("key:" + engine::DeviceId{granted->id}.text(), head),
+                                                 .origin = origin_of(caller_name(granted->id, head), head),
                                                  .browser = {}},
                                                 now);
   if (!rows) {

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "api/connection_chunked.h"
+#include "api/digest.h"
 #include "api/event_loop.h"
 #include "api/header_text.h"
 #include "api/problem.h"
@@ -41,7 +42,7 @@ Response wrong_method(std::string_view allowed) {
 }
 
 Response overloaded() {
-  return problem(503, "overloaded", "The server is overloaded. Try again later.");
+  return problem(503, "overloaded", overloaded_detail);
 }
 
 }  // namespace
@@ -108,13 +109,14 @@ std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault
   constexpr std::size_t familiar_bytes_max = 1024;
   fault = {};
   const std::size_t bytes = familiar_.size();
-  if (bytes > 0 && input.size() >= bytes && CRYPTO_memcmp(input.data(), familiar_.data(), bytes) == 0) {
+  if (bytes > 0 && equal_in_constant_time(input.substr(0, bytes), familiar_)) {
     if (!familiar_head_) familiar_head_ = parse_head(familiar_, fault);
     return familiar_head_;
   }
   const std::optional<RequestHead> head = parse_head(input, fault);
   if (head && head->bytes <= familiar_bytes_max) {
     familiar_head_.reset();
+    familiar_granted_ = false;
     OPENSSL_cleanse(familiar_.data(), familiar_.size());
     familiar_.assign(head->block);
   }
@@ -242,8 +244,8 @@ void Connection::dispatch(const RequestHead& head, std::string_view body) {
     case Route::metrics:
       if (!reads) return answer(exchange, wrong_method("GET, HEAD"));
       if (!allows(exchange.caller.scopes, Scope::metrics)) {
-        loop_.services().audit_queue.refused(origin_of("key:" + engine::DeviceId{exchange.caller.id}.text(), head), 403,
-                                             head.method, head.target, engine::wall_now());
+        loop_.services().audit_queue.refused(origin_of(caller_name(exchange.caller.id, head), head), 403, head.method,
+                                             head.target, engine::wall_now());
         return answer(exchange, problem(403, "forbidden", "This needs an API key with the scope metrics."));
       }
       if (has_query(head.target)) {
@@ -282,11 +284,14 @@ void Connection::answer_verify(Exchange& exchange, Route route, const RequestHea
   VerifyPlane& plane = loop_.verify_plane();
   exchange.address.clear();
   exchange.address.append(peer_address());
+  exchange.certificate.clear();
+  if (const CertifiedClient* const client = head.authorization.empty() ? certified_client() : nullptr) {
+    exchange.certificate.append(client->name);
+  }
   exchange.waits = true;
   pin();
   if (route == Route::batch) exclusive_ = &exchange;
-  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, now)
-                                                : plane.verify(exchange, body));
+  loop_.proceed(exchange, route == Route::batch ? plane.verify_batch(exchange, body, now) : plane.verify(exchange, body));
 }
 
 void Connection::answer_readiness(Exchange& exchange) {
@@ -343,9 +348,9 @@ BrowserSide Connection::browser_side(const RequestHead& head) {
 }
 
 // The API key, or the certificate that stood for one.
-std::string Connection::caller_name(const Exchange& exchange, const RequestHead& head) {
+std::string Connection::caller_name(std::uint64_t key_id, const RequestHead& head) {
   const CertifiedClient* const client = head.authorization.empty() ? certified_client() : nullptr;
-  return client != nullptr ? "certificate:" + client->name : "key:" + engine::DeviceId{exchange.caller.id}.text();
+  return client != nullptr ? "certificate:" + client->name : "key:" + engine::DeviceId{key_id}.text();
 }
 
 void Connection::manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body) {
@@ -360,7 +365,7 @@ void Connection::manage(Exchange& exchange, Route route, const RequestHead& head
                                    .if_match = std::string(head.if_match),
                                    .body = std::string(body),
                                    .caller = exchange.caller,
-                                   .origin = origin_of(caller_name(exchange, head), head),
+                                   .origin = origin_of(caller_name(exchange.caller.id, head), head),
                                    .browser = route == Route::portal ? browser_side(head) : BrowserSide{}});
   if (!taken) answer(exchange, overloaded());
 }
@@ -374,10 +379,14 @@ tl::expected<AccessKeys::Granted, AccessKeys::Denied> Connection::authenticate(s
   }
   AccessKeys& keys = loop_.services().keys;
   const std::uint64_t generation = keys.generation();  // before the look, so that a change after it is noticed
-  if (granted_generation_ == generation && granted_.valid_at(now) && presented_bytes_ == authorization.size() &&
-      CRYPTO_memcmp(presented_.data(), authorization.data(), presented_bytes_) == 0) {
+  // The familiar head's were compared as a part of it.
+  const bool familiar = familiar_head_ && authorization.data() == familiar_head_->authorization.data();
+  if (granted_generation_ == generation && granted_.valid_at(now) &&
+      ((familiar && familiar_granted_) || equal_in_constant_time({presented_.data(), presented_bytes_}, authorization))) {
+    familiar_granted_ = familiar;
     return granted_;
   }
+  familiar_granted_ = false;
   const auto granted = keys.authenticate(bearer_key(authorization), peer(), now);
   if (granted && authorization.size() <= presented_.size()) {
     authorization.copy(presented_.data(), authorization.size());

@@ -82,12 +82,12 @@ Response session_resource(const PortalCall& call) {
   return response;
 }
 
-Response show_metrics(const PortalCall& call, const Session& session) {
+Response show_figures(const PortalCall& call, const Session& session, const std::function<Response()>& figures) {
   if (call.method != Method::get) return method_problem("GET, HEAD");
   if (!allows(session.scopes, Scope::metrics)) {
     return problem(403, "forbidden", "This needs the scope metrics.");
   }
-  return call.metrics() ? call.metrics()() : problem(404, "not_found", "This server exposes no metrics.");
+  return figures ? figures() : problem(404, "not_found", "This server exposes no metrics.");
 }
 
 }  // namespace
@@ -115,11 +115,13 @@ Response open_console(const PortalCall& call, Session session, unsigned status) 
 Response console_api(const PortalCall& call) {
   if (match_path("/console/api/session", call.target.segments)) return session_resource(call);
   const bool metrics = match_path("/console/api/metrics", call.target.segments).has_value();
+  const bool history = match_path("/console/api/metrics/history", call.target.segments).has_value();
   const bool rest = call.target.segments.size() > 3 && call.target.segments[2] == "v1";
-  if (!metrics && !rest) return problem(404, "not_found", "There is nothing at this path.");
+  if (!metrics && !history && !rest) return problem(404, "not_found", "There is nothing at this path.");
   const tl::expected<Session, Response> session = current_session(call);
   if (!session) return session.error();
-  if (metrics) return show_metrics(call, *session);
+  if (metrics) return show_figures(call, *session, call.figures().now);
+  if (history) return show_figures(call, *session, call.figures().history);
   return call.administer(call.request.method, call.request.target.substr(console_prefix.size()), call.request.body,
                          session->scopes, session->key_id, actor_of(*session));
 }

@@ -81,6 +81,7 @@ class EventLoop final : public engine::TicketSink {
   void proceed(Exchange& exchange, VerifyPlane::Progress progress);
 
  private:
+  class Job;  // loop_jobs.cc
   class AdminJob;
   class RowsJob;
   class PieceJob;

@@ -10,6 +10,7 @@
 #include "api/access_keys.h"
 #include "api/response_writer.h"
 #include "api/routes.h"
+#include "api/tls_gate.h"
 #include "api/verify_json.h"
 #include "engine/verifier.h"
 #include "metrics/ticks.h"
@@ -56,8 +57,9 @@ struct Exchange {
   std::string out;
   std::shared_ptr<BodySource> more;  // what follows `out`, piece by piece; null: nothing
   AccessKeys::Granted caller{};
-  FixedText<64> address;  // the client's, of a verification; for the audit trail
-  FixedText<128> trace;   // RequestHead::trace, for the log and the audit trail
+  FixedText<64> address;                         // the client's, of a verification; for the audit trail
+  FixedText<client_name_bytes_max> certificate;  // of a verification: whose name stood for a key; empty: it was a key
+  FixedText<128> trace;                          // RequestHead::trace, for the log and the audit trail
   Question question;
   std::unique_ptr<Batch> batch;  // instead of `question`
   std::size_t committing = 0;    // questions whose ticket is out

@@ -5,8 +5,6 @@
 namespace watchword::api {
 namespace {
 
-constexpr std::array<const char*, asked_count> asked_names = {"accepted",  "rejected", "replayed",    "locked",
-                                                              "no_device", "invalid",  "unavailable", "overloaded"};
 constexpr std::array<const char*, LoopMetrics::stage_count> stage_names = {"parse", "engine", "commit_wait", "write",
                                                                            "total"};
 

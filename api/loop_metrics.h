@@ -29,6 +29,8 @@ struct Question;
 // What came of a code. The contract's results, and what did not come to a decision.
 enum class Asked : std::uint8_t { accepted, rejected, replayed, locked, no_device, invalid, unavailable, overloaded };
 inline constexpr std::size_t asked_count = 8;
+inline constexpr std::array<const char*, asked_count> asked_names = {"accepted",  "rejected", "replayed",    "locked",
+                                                                     "no_device", "invalid",  "unavailable", "overloaded"};
 Asked asked(engine::Result result);
 // watchword_verifications_total, with zeros.
 template <class CounterType>

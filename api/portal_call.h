@@ -26,7 +26,7 @@ struct PortalCall {
   OidcClient* oidc() const { return plane.oidc_.get(); }  // null: not configured
   const TrustedProxy& proxy() const { return plane.proxy_; }
   const PortalOptions& options() const { return plane.options_; }
-  const PortalPlane::Metrics& metrics() const { return plane.metrics_; }
+  const PortalPlane::Figures& figures() const { return plane.figures_; }
 
   // The socket's other end; unspecified where that is not known any more.
   boost::asio::ip::address peer() const;

@@ -17,7 +17,7 @@ Response not_verified(const WaitingVerifier::Refused& refused) {
       return problem(422, "code_length",
                      "The code of this person's device has " + std::to_string(refused.expected_digits) + " digits.", "code");
     case WaitingVerifier::Refusal::overloaded:
-      return problem(503, "overloaded", "The server is overloaded. Try again later.");
+      return problem(503, "overloaded", overloaded_detail);
     case WaitingVerifier::Refusal::store_unavailable:
       break;
   }

@@ -22,15 +22,18 @@ namespace watchword::api {
 
 class PortalPlane {
  public:
-  // Answers GET /console/api/metrics once the caller is known to have the right to it.
-  using Metrics = std::function<Response()>;
+  // Answer GET /console/api/metrics and .../history once the caller is known to have the right to it.
+  struct Figures {
+    std::function<Response()> now;
+    std::function<Response()> history;
+  };
 
   PortalPlane(engine::Engine& engine, AccessKeys& keys, AdminPlane& admin, const PortalOptions& options);
 
   // Never throws: faults are 503 or 500 problems. The thread is registered (engine::RcuThread).
   Response handle(const Request& request, engine::UnixMillis now) noexcept;
   // Before the first request.
-  void expose(Metrics metrics) { metrics_ = std::move(metrics); }
+  void expose(Figures figures) { figures_ = std::move(figures); }
 
   const Sessions& sessions() const { return sessions_; }
   const WaitingVerifier& verifier() const { return verifier_; }
@@ -52,7 +55,7 @@ class PortalPlane {
   Sessions sessions_;
   WaitingVerifier verifier_;
   std::unique_ptr<OidcClient> oidc_;  // null: not configured
-  Metrics metrics_;
+  Figures figures_;                   // empty: nothing is counted
 };
 
 }  // namespace watchword::api

@@ -20,6 +20,7 @@ constexpr auto templates = std::to_array<std::string_view>({
     "/portal/oidc/callback",
     "/console/api/session",
     "/console/api/metrics",
+    "/console/api/metrics/history",
 });
 
 // What is left, the first that fits: files, and what the console passes on.

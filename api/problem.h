@@ -11,6 +11,7 @@ namespace watchword::api {
 // `type` is "urn:watchword:problem:" + slug; title by status; field only where one is at fault. 401 carries
 // WWW-Authenticate: Bearer, 503 carries Retry-After: 1.
 Response problem(unsigned status, std::string_view slug, std::string_view detail, std::string_view field = {});
+inline constexpr std::string_view overloaded_detail = "The server is overloaded. Try again later.";  // of 503 `overloaded`
 // 429 of an API key's own rate: Retry-After in whole seconds.
 Response too_many_requests(std::int64_t wait_ms);
 // The body alone, appended without other allocation than the string's own.

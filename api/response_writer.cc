@@ -44,6 +44,16 @@ void write_json(std::string& out, std::string_view body, AnswerForm form) {
   write_length_and_body(out, body, form);
 }
 
+void write_overloaded(std::string& out, AnswerForm form) {
+  std::string body;
+  append_problem_body(body, 503, "overloaded", overloaded_detail, "");
+  out +=
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nCache-Control: "
+      "no-store\r\nRetry-After: 1\r\n";
+  write_connection(out, form);
+  write_length_and_body(out, body, form);
+}
+
 void write_response(std::string& out, const Response& response, AnswerForm form) {
   out += "HTTP/1.1 ";
   append_number(out, response.status);

@@ -13,6 +13,7 @@ struct AnswerForm {
   bool close = false;      // the connection ends after it
   bool http10 = false;     // then keeping the connection open has to be said
   bool head_only = false;  // HEAD
+  bool operator==(const AnswerForm&) const = default;
 };
 
 // One piece of a body without known length (RFC 9112 section 7.1), around `piece`; and what ends such a body.
@@ -22,5 +23,8 @@ void write_last_chunk(std::string& out, AnswerForm form);
 // All append. The first: 200, JSON, never cached; no allocation where `out` has room.
 void write_json(std::string& out, std::string_view body, AnswerForm form);
 void write_response(std::string& out, const Response& response, AnswerForm form);
+// 503 to a verification, as a problem document and with no more than a client of an API needs: it is written when there are
+// many.
+void write_overloaded(std::string& out, AnswerForm form);
 
 }  // namespace watchword::api

@@ -40,8 +40,8 @@ std::string own_address(const ServerOptions& options, const std::vector<std::uni
 }  // namespace
 
 struct Server::Impl {
-  Impl(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition)
-      : services(engine, keys, std::move(options), exposition) {}
+  Impl(engine::Engine& engine, AccessKeys& keys, ServerOptions options, Counting counting)
+      : services(engine, keys, std::move(options), counting) {}
 
   Services services;
   std::vector<std::unique_ptr<EventLoop>> loops;
@@ -49,8 +49,8 @@ struct Server::Impl {
   bool running = false;
 };
 
-Server::Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition)
-    : impl_(std::make_unique<Impl>(engine, keys, std::move(options), exposition)) {}
+Server::Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options, Counting counting)
+    : impl_(std::make_unique<Impl>(engine, keys, std::move(options), counting)) {}
 
 Server::~Server() {
   stop();

@@ -16,7 +16,8 @@
 
 namespace watchword::metrics {
 class Exposition;
-}
+class History;
+}  // namespace watchword::metrics
 
 namespace watchword::api {
 
@@ -46,10 +47,16 @@ struct ServerOptions {
   PortalOptions portal;
 };
 
+// Where what is counted is registered, and asked for. Null, both: nothing is counted.
+struct Counting {
+  metrics::Exposition* exposition = nullptr;
+  metrics::History* history = nullptr;
+};
+
 class Server {
  public:
-  // Registers what it counts with `exposition` and answers /metrics from it, as long as it lives. Null: nothing is counted.
-  Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options, metrics::Exposition* exposition);
+  // Registers what it counts and answers /metrics, and the console's questions, from it, as long as it lives.
+  Server(engine::Engine& engine, AccessKeys& keys, ServerOptions options, Counting counting);
   ~Server();
 
   void start();  // throws std::runtime_error, naming the address, when it cannot listen

@@ -48,13 +48,17 @@ void expose(Services& services, const std::vector<std::unique_ptr<EventLoop>>& l
             const std::vector<std::unique_ptr<Listener>>& listeners) {
   Exposition& exposition = *services.exposition;
   for (const auto& loop : loops) {
-    exposition.add_collector([metrics = loop->metrics()](Collected& into) { metrics->collect(into); });
+    const auto verifications = [metrics = loop->metrics()](Collected& into) { metrics->collect(into); };
+    exposition.add_collector(verifications);
+    services.history->add_collector(verifications);
     exposition.add_counter("watchword_audit_verifications_left_out_total",
                            "Verifications that changed nothing and are told in the audit trail by their number alone.", {},
                            [&plane = loop->verify_plane()] { return number(plane.left_out_of_audit()); });
   }
   exposition.add_collector([&services](Collected& into) { services.http.collect(into); });
-  exposition.add_collector([&verifier = services.portal.verifier()](Collected& into) { verifier.collect(into); });
+  const auto portal_verifications = [&verifier = services.portal.verifier()](Collected& into) { verifier.collect(into); };
+  exposition.add_collector(portal_verifications);
+  services.history->add_collector(portal_verifications);
   expose_pool(exposition, services.workers, "workers");
   expose_pool(exposition, services.slow_workers, "slow");
   expose_pool(exposition, services.provider_workers, "provider");

@@ -8,6 +8,7 @@
 #include "api/api_documents.h"
 #include "api/audit_queue.h"
 #include "api/http_metrics.h"
+#include "api/live_history.h"
 #include "api/portal_plane.h"
 #include "api/server.h"
 #include "api/worker_pool.h"
@@ -17,24 +18,28 @@
 namespace watchword::api {
 
 struct Services {
-  Services(engine::Engine& engine_in, AccessKeys& keys_in, ServerOptions options_in, metrics::Exposition* exposition_in)
+  Services(engine::Engine& engine_in, AccessKeys& keys_in, ServerOptions options_in, Counting counting)
       : engine(engine_in),
         keys(keys_in),
         options(std::move(options_in)),
-        exposition(exposition_in),
+        exposition(counting.exposition),
+        history(counting.history),
         audit_queue(engine_in.committer),
         admin(engine_in, keys_in, &audit_queue),
         portal(engine_in, keys_in, admin, options.portal),
         workers(options.workers, options.worker_queue_max),
         slow_workers(options.slow_workers, options.slow_queue_max),
         provider_workers(provider_workers_count, provider_queue_max) {
-    if (exposition != nullptr) portal.expose([this] { return scrape(); });
+    if (exposition == nullptr) return;
+    portal.expose(
+        {.now = [this] { return scrape(); }, .history = [this] { return history_answer(*history, engine::wall_now()); }});
   }
 
   engine::Engine& engine;
   AccessKeys& keys;
   const ServerOptions options;
   metrics::Exposition* const exposition;  // null: nothing is counted
+  metrics::History* const history;        // there with it
   HttpMetrics http;
   AuditQueue audit_queue;
   const ApiDocuments documents;

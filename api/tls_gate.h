@@ -34,11 +34,13 @@ struct TlsOptions {
   bool enabled() const { return !certificate_file.empty(); }
 };
 
+inline constexpr std::size_t client_name_bytes_max = 256;
+
 // A verified client certificate of this name may do what a key with these scopes may.
 struct ClientCertificate {
   // An alternative name: DNS name, URI or e-mail address. The subject's common name counts where the certificate has none of
   // these (RFC 9525 section 2).
-  std::string name;
+  std::string name;   // client_name_bytes_max at most
   Scopes scopes = 0;  // 0: known by name alone
 };
 

@@ -2,11 +2,9 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <exception>
 
-#include <fmt/format.h>
-
-#include "api/json_text.h"
 #include "api/log.h"
 #include "api/problem.h"
 
@@ -20,9 +18,9 @@ using Standing = Question::Standing;
 // A user who is evicted again before the question is asked again, this often: the server has other troubles.
 constexpr unsigned loads_max = 3;
 
-constexpr std::string_view unavailable_detail =
-    "The answer could not be made durable. Nothing was accepted. Try again later.";
-constexpr std::string_view overloaded_detail = "The server is overloaded. Try again later.";
+std::chrono::nanoseconds steady_now() {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
 
 template <class Visit>
 void for_each_question(Exchange& exchange, Visit visit) {
@@ -40,46 +38,21 @@ std::uint64_t receipt_of(const engine::SecretBytes& hash_key, std::uint64_t call
                              fields.device_text.view());
 }
 
-void append_verdict(std::string& out, const Question& question) {
-  const std::string_view user = question.fields.user.view();
-  const engine::Verdict& verdict = question.verdict;
-  out += R"({"result":")";
-  out += to_string(verdict.result);
-  out += R"(","user":)";
-  append_json_string(out, user);
-  if (verdict.device.value != 0) {
-    out += R"(,"device":{"id":")";
-    append_hex64(out, verdict.device.value);
-    out += R"(","name":)";
-    append_json_string(out, verdict.name());
-    out += '}';
-  }
-  if (verdict.result == Result::accepted && question.fields.recovery_code) {
-    out += R"(,"recovery_code":true,"recovery_codes_left":)";
-    append_number(out, question.recovery_codes_left);
-  } else if (verdict.result == Result::accepted) {
-    out += R"(,"drift_steps":)";
-    append_number(out, verdict.drift_steps);
-  }
-  if (verdict.retry_after_s > 0) {
-    out += R"(,"retry_after_s":)";
-    append_number(out, verdict.retry_after_s);
-  }
-  if (verdict.hard_locked) out += R"(,"hard_locked":true)";
-  if (verdict.repeated) out += R"(,"repeated":true)";
-  out += '}';
-}
-
 // Who asks, in memory that lives as long as this.
 class AskerOf {
  public:
   explicit AskerOf(const Exchange& exchange) : exchange_(exchange) {
+    const std::string_view certificate = exchange.certificate.view();
+    actor_.append(certificate.empty() ? key_prefix : certificate_prefix);
+    actor_.append(certificate);
+    if (!certificate.empty()) return;
+    char digits[16];
     std::uint64_t id = exchange.caller.id;
-    for (std::size_t i = actor_.size(); i-- > prefix.size(); id >>= 4) actor_[i] = "0123456789abcdef"[id & 15];
-    prefix.copy(actor_.data(), prefix.size());
+    for (std::size_t i = sizeof digits; i-- > 0; id >>= 4) digits[i] = "0123456789abcdef"[id & 15];
+    actor_.append({digits, sizeof digits});
   }
   operator Asker() const {  // NOLINT(google-explicit-constructor): a view of it
-    return {.actor = {actor_.data(), actor_.size()}, .address = exchange_.address.view(), .trace = exchange_.trace.view()};
+    return {.actor = actor_.view(), .address = exchange_.address.view(), .trace = exchange_.trace.view()};
   }
   engine::Origin origin() const {
     const Asker asker = *this;
@@ -87,18 +60,16 @@ class AskerOf {
   }
 
  private:
-  static constexpr std::string_view prefix = "key:";
+  static constexpr std::string_view key_prefix = "key:";
+  static constexpr std::string_view certificate_prefix = "certificate:";
   const Exchange& exchange_;
-  std::array<char, prefix.size() + 16> actor_;
+  FixedText<certificate_prefix.size() + client_name_bytes_max> actor_;
 };
-
-std::string length_detail(const engine::Verdict& verdict) {
-  return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
-}
 
 }  // namespace
 
 VerifyPlane::Progress VerifyPlane::verify(Exchange& exchange, std::string_view body) {
+  if (!round_.take(1, steady_now)) return refuse(exchange);
   Question& question = exchange.question;
   question.exchange = &exchange;
   question.loads = 0;
@@ -143,6 +114,7 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
     write_answer(exchange, problem(*fault));
     return Progress::ready;
   }
+  if (!round_.take(batch->questions.size(), steady_now)) return refuse(exchange);
   exchange.batch = std::move(batch);
   if (metrics_ != nullptr) metrics_->batch(exchange.batch->questions.size());
   items_.clear();
@@ -330,79 +302,8 @@ void VerifyPlane::publish() noexcept {
   engine_.committer.kick(producer_.take_urgent());
 }
 
-void VerifyPlane::render(Exchange& exchange) {
-  if (exchange.batch) {
-    render_batch(exchange);
-    exchange.batch.reset();
-  } else {
-    render_one(exchange);
-  }
-}
-
-// Once a lock, since what comes after it is answered with `locked`.
-void VerifyPlane::tell_of_lock(const Question& question) {
-  const engine::Verdict& verdict = question.verdict;
-  if (!began_lock(verdict)) return;
-  if (metrics_ != nullptr) metrics_->lock_began(verdict.hard_locked);
-  log(Level::warning, "user locked",
-      {{"user", std::string(question.fields.user.view())},
-       {"retry_after_s", std::int64_t{verdict.retry_after_s}},
-       {"hard_locked", verdict.hard_locked ? "yes" : "no"},
-       {"trace", std::string(question.exchange->trace.view())}});
-}
-
-// Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
-// items' codes are used up already, so one item's trouble must not hide what became of them.
-void VerifyPlane::append_item(std::string& out, const Question& question) {
-  const std::string_view user = question.fields.user.view();
-  if (metrics_ != nullptr) metrics_->answered(question);
-  switch (question.standing) {
-    case Standing::answered:
-      tell_of_lock(question);
-      return append_verdict(out, question);
-    case Standing::wrong_length:
-      out += R"({"result":"invalid","user":)";
-      append_json_string(out, user);
-      out += R"(,"detail":)";
-      append_json_string(out, length_detail(question.verdict));
-      break;
-    default:
-      out += R"({"result":"unavailable","user":)";
-      append_json_string(out, user);
-      out += R"(,"retry_after_s":1)";
-      break;
-  }
-  out += '}';
-}
-
-void VerifyPlane::render_one(Exchange& exchange) {
-  const Question& question = exchange.question;
-  if (metrics_ != nullptr) metrics_->answered(question);
-  switch (question.standing) {
-    case Standing::answered:
-      tell_of_lock(question);
-      body_.clear();
-      append_verdict(body_, question);
-      return write_json(exchange.out, body_, exchange.form);
-    case Standing::wrong_length:
-      return write_answer(exchange, problem(422, "code_length", length_detail(question.verdict), "code"));
-    case Standing::overloaded:
-      return write_answer(exchange, problem(503, "overloaded", overloaded_detail));
-    default:
-      return write_answer(exchange, problem(503, "store_unavailable", unavailable_detail));
-  }
-}
-
-void VerifyPlane::render_batch(Exchange& exchange) {
-  std::string body = R"({"results":[)";
-  bool first = true;
-  for (const Question& question : exchange.batch->questions) {
-    if (!first) body += ',';
-    first = false;
-    append_item(body, question);
-  }
-  body += "]}";
-  write_json(exchange.out, body, exchange.form);
+void VerifyPlane::end_round() noexcept {
+  if (!round_.empty()) round_.end(steady_now());
 }
 
 void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& loads) noexcept {
@@ -411,7 +312,8 @@ void load_users(engine::Registrar& registrar, std::vector<VerifyPlane::Load>& lo
       const bool resident = registrar.load(load.question->fields.user.view());
       load.result = resident ? VerifyPlane::Loaded::resident : VerifyPlane::Loaded::nobody;
     } catch (const std::exception& fault) {
-      log(Level::error, "a user could not be loaded", {{"reason", fault.what()}, {"trace", std::string(load.question->exchange->trace.view())}});
+      log(Level::error, "a user could not be loaded",
+          {{"reason", fault.what()}, {"trace", std::string(load.question->exchange->trace.view())}});
       load.result = VerifyPlane::Loaded::store_fault;
     }
   }
@@ -427,8 +329,7 @@ void check_recovery(engine::Registrar& registrar, VerifyPlane::RecoveryCheck& ch
     log(Level::info, "recovery code used",
         {{"user", user->text()}, {"left", std::int64_t{check.use->left}}, {"trace", check.origin.trace}});
   } catch (const std::exception& fault) {
-    log(Level::error, "a recovery code could not be checked",
-        {{"reason", fault.what()}, {"trace", check.origin.trace}});
+    log(Level::error, "a recovery code could not be checked", {{"reason", fault.what()}, {"trace", check.origin.trace}});
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "api/exchange.h"
 #include "api/loop_metrics.h"
+#include "api/round_budget.h"
 #include "api/verification_notes.h"
 #include "engine/engine.h"
 
@@ -29,7 +30,8 @@ class VerifyPlane {
     Loaded result = Loaded::store_fault;
   };
 
-  // Reads the body; the question is judged with the others of its round, by judge(). ready: the body is at fault.
+  // Reads the body; the question is judged with the others of its round, by judge(). ready: the body is at fault, or the
+  // round has taken on all that it can (503).
   Progress verify(Exchange& exchange, std::string_view body);
   // The questions that verify() took, all together, so that memory is fetched ahead for each. `settled(exchange, progress)`
   // hears of each one.
@@ -66,25 +68,30 @@ class VerifyPlane {
 
   // After a round of the calls above: what they queued goes to the committer.
   void publish() noexcept;
+  // And what was answered is sent.
+  void end_round() noexcept;
 
  private:
   void judge_asked(engine::UnixMillis now);
   void judged(Question& question);
   bool recovers(Question& question);
-  void tell_of_lock(const Question& question);
-  void append_item(std::string& out, const Question& question);
   void ask(Question& question, engine::UnixMillis now);
   engine::VerifyRequest request_of(const Question& question) const;
   void take(Question& question, engine::Next next, engine::UnixMillis now);
   Progress settle(Exchange& exchange);
+  // verify_answers.cc
   void render(Exchange& exchange);
   void render_one(Exchange& exchange);
   void render_batch(Exchange& exchange);
+  void append_item(std::string& out, const Question& question);
+  void tell_of_lock(const Question& question);
+  Progress refuse(Exchange& exchange);
 
   engine::Engine& engine_;
   engine::Producer& producer_;
   LoopMetrics* const metrics_;
   VerificationNotes notes_;
+  RoundBudget round_;
   // Scratch.
   std::string body_;
   std::vector<engine::BatchItem> items_;

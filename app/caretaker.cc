@@ -22,11 +22,12 @@ std::int64_t in_seconds(std::chrono::milliseconds duration) {
 }  // namespace
 
 Caretaker::Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys, api::TrailOutlets& outlets,
-                     const std::filesystem::path& data_dir)
+                     metrics::History* history, const std::filesystem::path& data_dir)
     : engine_(engine),
       server_(server),
       access_keys_(access_keys),
       outlets_(outlets),
+      history_(history),
       clock_(data_dir, engine::wall_now(), unset_clock()) {
   look_at_clock();
 }
@@ -35,6 +36,7 @@ int Caretaker::wait(const sigset_t& signals) {
   tell_ready();
   Pulse pulse(server_, engine_.committer);
   auto told_at = std::chrono::steady_clock::now() - status_interval;
+  auto read_at = std::chrono::steady_clock::now() - metrics::History::interval;
   for (;;) {
     const timespec interval{0, std::chrono::nanoseconds(look_interval).count()};
     const int signal = sigtimedwait(&signals, nullptr, &interval);
@@ -56,6 +58,10 @@ int Caretaker::wait(const sigset_t& signals) {
     if (news || now - told_at >= status_interval) {
       tell_status(pulse.rates(engine_.store.health()));
       told_at = now;
+    }
+    if (history_ != nullptr && now - read_at >= metrics::History::interval) {
+      history_->read(engine::wall_now().value);
+      read_at = now;
     }
   }
 }

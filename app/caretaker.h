@@ -9,14 +9,16 @@
 #include "api/trail_outlets.h"
 #include "app/clock_watch.h"
 #include "engine/engine.h"
+#include "metrics/history.h"
 
 namespace watchword::app {
 
 class Caretaker {
  public:
   // As soon as the server has started, so that readiness knows of the clock from the beginning. All are alive as long as
-  // this is.
-  Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys, api::TrailOutlets& outlets, const std::filesystem::path& data_dir);
+  // this is. `history`: read at its interval; null: nothing is counted.
+  Caretaker(engine::Engine& engine, api::Server& server, api::AccessKeys& access_keys, api::TrailOutlets& outlets,
+            metrics::History* history, const std::filesystem::path& data_dir);
 
   // From when all listeners accept until SIGTERM or SIGINT, which is returned. `signals`, blocked in every thread, holds
   // these and SIGHUP.
@@ -33,6 +35,7 @@ class Caretaker {
   api::Server& server_;
   api::AccessKeys& access_keys_;
   api::TrailOutlets& outlets_;
+  metrics::History* const history_;
   ClockWatch clock_;
   std::chrono::steady_clock::time_point jumped_at_;
   std::chrono::milliseconds last_jump_{0};

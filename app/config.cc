@@ -172,6 +172,9 @@ void read_client_certificates(const Reader& in, const toml::node& node, Config& 
         "client_certificate", one,
         {{"name", [&](const auto& value) { client.name = in.text("client_certificate.name", value); }}, {"scopes", scopes}});
     if (client.name.empty() || client.scopes == 0) in.fail(one, "client_certificate needs a name and at least one scope");
+    if (client.name.size() > api::client_name_bytes_max) {
+      in.fail(one, "client_certificate.name has at most " + std::to_string(api::client_name_bytes_max) + " bytes");
+    }
     for (const api::ClientCertificate& other : config.server.client_certificates) {
       if (other.name == client.name) in.fail(one, "client_certificate.name \"" + client.name + "\" is there twice");
     }

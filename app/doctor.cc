@@ -11,8 +11,6 @@
 namespace watchword::app {
 namespace {
 
-constexpr int exit_codes[] = {0, 1, 2};
-
 const char* name_of(Health health) {
   switch (health) {
     case Health::ok:
@@ -72,7 +70,9 @@ int run_doctor(const std::function<Config()>& configure, bool json) {
     add({{.check = "configuration", .health = Health::fail, .found = fault.what(), .advice = "mend that line"}});
   }
   json ? print_json(findings) : print_text(findings);
-  return exit_codes[static_cast<std::size_t>(worst(findings))];
+  if (worst(findings) != Health::fail) return 0;
+  std::fprintf(stderr, "watchword: not all is well; each check that failed says what to do\n");
+  return 1;
 }
 
 }  // namespace watchword::app

@@ -74,9 +74,9 @@ Findings check_data_dir(const storage::RocksStoreOptions& options) {
 }
 
 Findings check_master_key(const storage::RocksStoreOptions& options) {
-  const std::optional<std::filesystem::path> file = storage::master_key_file(options);
-  const std::string source = file ? file->string() : "the command " + options.master_key_command.front();
   try {
+    const std::optional<std::filesystem::path> file = storage::master_key_file(options);
+    const std::string source = file ? file->string() : "the command " + options.master_key_command.front();
     const engine::SecretBytes key = storage::read_master_key(options);
     Findings findings{good("master key", fmt::format("{} holds {}", source, storage::fingerprint(key)))};
     struct stat status {};
@@ -86,7 +86,9 @@ Findings check_master_key(const storage::RocksStoreOptions& options) {
     }
     return findings;
   } catch (const storage::OpenError& fault) {
-    return {bad(Health::fail, "master key", fault.what(), "see Master key in docs/operations.md")};
+    return {
+        bad(Health::fail, "master key", fault.what(),
+            "see Master key in docs/operations.md; where it is a credential of the service, give it to this command too")};
   }
 }
 

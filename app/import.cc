@@ -38,10 +38,12 @@ class Import {
     }
     if (in.bad()) throw std::runtime_error("the file cannot be read to its end; run the import again");
     bulk_.finish();
-    tell_in_trail(
-        store_, "import",
-        boost::json::serialize(boost::json::object{
-            {"rows", rows_}, {"devices", bulk_.devices()}, {"new_users", bulk_.new_users()}, {"refused", refused_}}));
+    tell_in_trail(store_, "import",
+                  boost::json::serialize(boost::json::object{{"rows", rows_},
+                                                             {"devices", bulk_.devices()},
+                                                             {"unchanged", unchanged_},
+                                                             {"new_users", bulk_.new_users()},
+                                                             {"refused", refused_}}));
     progress_.clear();
     tell();
     return refused_ == 0;
@@ -54,8 +56,13 @@ class Import {
     auto row = parse_row(line.text);
     if (!row) return refuse(line.number, row.error());
     const bool short_secret = row->secret.size() < recommended_secret_bytes;
-    if (const auto refusal = bulk_.add(std::move(*row))) return refuse(line.number, explain(*refusal, options_));
-    if (short_secret) ++short_secrets_;
+    const engine::Answer<engine::Imported> taken = bulk_.add(std::move(*row));
+    if (!taken) return refuse(line.number, explain(taken.error(), options_));
+    if (*taken == engine::Imported::present) {
+      ++unchanged_;
+    } else if (short_secret) {
+      ++short_secrets_;
+    }
   }
 
   void refuse(std::uint64_t line, const std::string& reason) {
@@ -65,8 +72,9 @@ class Import {
   }
 
   void tell() const {
-    std::fprintf(stderr, "Imported %llu of %llu rows, %llu new users.\n", static_cast<unsigned long long>(bulk_.devices()),
-                 static_cast<unsigned long long>(rows_), static_cast<unsigned long long>(bulk_.new_users()));
+    std::fprintf(stderr, "Imported %llu of %llu rows, %llu new users; %llu were there already.\n",
+                 static_cast<unsigned long long>(bulk_.devices()), static_cast<unsigned long long>(rows_),
+                 static_cast<unsigned long long>(bulk_.new_users()), static_cast<unsigned long long>(unchanged_));
     if (short_secrets_ > 0) {
       std::fprintf(stderr,
                    "%llu secrets have fewer than 20 bytes, which RFC 4226 recommends; register these people anew in time.\n",
@@ -85,6 +93,7 @@ class Import {
   engine::BulkRegistration bulk_;
   Progress progress_;
   std::uint64_t rows_ = 0;
+  std::uint64_t unchanged_ = 0;
   std::uint64_t refused_ = 0;
   std::uint64_t short_secrets_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <limits>
 
 #include "api/log.h"
 #include "app/commands.h"
@@ -77,8 +78,9 @@ void take_data_dir(CLI::App* command, Arguments& arguments) {
 
 // Instead of a data directory of one's own.
 void take_url(CLI::App* command, Arguments& arguments) {
-  CLI::Option* const url = command->add_option("--url", arguments.remote.url,
-                                               "A running server, https://HOST:PORT; its key in WATCHWORD_API_KEY");
+  CLI::Option* const url =
+      command->add_option("--url", arguments.remote.url, "A running server, https://HOST:PORT; its key in WATCHWORD_API_KEY")
+          ->check(checked("URL", app::check_server_url));
   url->excludes(command->get_option("--data-dir"));
   command->add_option("--ca-file", arguments.remote.ca_file, "PEM file: who signed that server's certificate")->needs(url);
 }
@@ -133,7 +135,8 @@ int run(int argc, char** argv) {
   CLI::App* const restore = program.add_subcommand("restore", "Make a new data directory from a backup");
   take_data_dir(restore, arguments);
   restore->add_option("DIR", arguments.backup_dir, "Where the backups are")->required();
-  restore->add_option("--backup", arguments.backup_id, "Which one; the newest if absent")->check(CLI::PositiveNumber);
+  restore->add_option("--backup", arguments.backup_id, "Which one; the newest if absent")
+      ->check(CLI::Range(std::uint32_t{1}, std::numeric_limits<std::uint32_t>::max()));
 
   CLI::App* const keys = program.add_subcommand("api-key", "Create, list, rotate and revoke API keys");
   keys->require_subcommand(1);

@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <stdexcept>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <boost/asio/buffer.hpp>
@@ -26,7 +27,11 @@ namespace http = boost::beast::http;
 
 constexpr std::size_t answer_bytes_max = 16 * 1024 * 1024;  // an import that names ten thousand rows has two
 
+// Of what the queue of errors holds, what the system said: "connect error" helps nobody.
 std::string tls_reason() {
+  if (const unsigned long first = ERR_peek_error(); first != 0 && ERR_SYSTEM_ERROR(first)) {
+    return std::generic_category().message(ERR_GET_REASON(first));
+  }
   const unsigned long code = ERR_peek_last_error();
   const char* const reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
   return reason != nullptr ? reason : "the connection failed";
@@ -82,13 +87,18 @@ struct RemoteServer::Stream {
   }
 };
 
-RemoteServer::RemoteServer(RemoteOptions options) : options_(std::move(options)), stream_(std::make_unique<Stream>()) {
-  std::signal(SIGPIPE, SIG_IGN);
-  const auto url = boost::urls::parse_uri(options_.url);
+void check_server_url(const std::string& text) {
+  const auto url = boost::urls::parse_uri(text);
   if (!url || (url->scheme() != "http" && url->scheme() != "https") || url->host().empty() || url->has_query() ||
       url->has_fragment() || url->has_userinfo()) {
     throw std::runtime_error("the URL must be http://HOST:PORT or https://HOST:PORT");
   }
+}
+
+RemoteServer::RemoteServer(RemoteOptions options) : options_(std::move(options)), stream_(std::make_unique<Stream>()) {
+  std::signal(SIGPIPE, SIG_IGN);
+  check_server_url(options_.url);
+  const auto url = boost::urls::parse_uri(options_.url);
   const bool tls = url->scheme() == "https";
   host_ = url->encoded_host_and_port();
   base_path_ = url->encoded_path();
@@ -103,7 +113,10 @@ RemoteServer::RemoteServer(RemoteOptions options) : options_(std::move(options))
     const bool trusts = context != nullptr && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
                         (options_.ca_file.empty() ? SSL_CTX_set_default_verify_paths(context)
                                                   : SSL_CTX_load_verify_file(context, options_.ca_file.c_str())) == 1;
-    if (!trusts) throw std::runtime_error("cannot read the certificates to trust: " + tls_reason());
+    if (!trusts) {
+      throw std::runtime_error("cannot read the certificates to trust" +
+                               (options_.ca_file.empty() ? "" : " in " + options_.ca_file) + ": " + tls_reason());
+    }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     stream_->bio.reset(BIO_new_ssl_connect(context));
     SSL* session = nullptr;
@@ -121,7 +134,8 @@ RemoteServer::RemoteServer(RemoteOptions options) : options_(std::move(options))
   }
   BIO_set_conn_hostname(stream_->bio.get(), address.c_str());
   if (BIO_do_connect(stream_->bio.get()) != 1) {
-    throw std::runtime_error("cannot connect to " + options_.url + ": " + tls_reason());
+    throw std::runtime_error("cannot connect to " + options_.url + ": " + tls_reason() +
+                             "; see whether the server runs, and what its log says it listens on");
   }
 }
 

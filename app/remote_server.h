@@ -14,6 +14,9 @@ struct RemoteOptions {
   std::string ca_file;  // PEM: who signed the server's certificate; empty: whom the system trusts
 };
 
+// Throws std::runtime_error where RemoteOptions::url cannot be that text.
+void check_server_url(const std::string& text);
+
 class RemoteServer {
  public:
   // Connects. Throws std::runtime_error, like every call, with words for people.

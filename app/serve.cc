@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "api/access_keys.h"
+#include "api/live_history.h"
 #include "api/log.h"
 #include "api/policy_document.h"
 #include "api/server.h"
@@ -76,6 +77,7 @@ int run_serve(const Config& config) {
   const std::size_t resident_bytes_max =
       config.resident_bytes_max != 0 ? config.resident_bytes_max : machine_memory_bytes() / 2;
   metrics::Exposition exposition;
+  api::LiveHistory history;
   CommitMetrics commits;  // outlives the committer
   engine::Engine engine(*store, api::load_policy(*store, config.policy), kernel, resident_bytes_max);
   log(Level::info, "kernel", {{"hmac", kernel.name}});
@@ -86,7 +88,9 @@ int run_serve(const Config& config) {
     metrics::expose_clock(exposition);
     expose_build(exposition, std::string(kernel.name));
     expose_engine(exposition, engine);
-    exposition.add_collector([&commits](metrics::Collected& into) { commits.collect(into); });
+    const auto collect_commits = [&commits](metrics::Collected& into) { commits.collect(into); };
+    exposition.add_collector(collect_commits);
+    history.add_collector(collect_commits);
     engine.committer.watch(&commits);
   }
   {
@@ -94,10 +98,12 @@ int run_serve(const Config& config) {
     api::TrailOutlets outlets(*store, engine.committer, config.outlets);
     if (config.metrics.enabled) outlets.expose(exposition);
     api::AccessKeys keys(*store, engine.committer);
-    api::Server server(engine, keys, config.server, config.metrics.enabled ? &exposition : nullptr);
+    const api::Counting counting =
+        config.metrics.enabled ? api::Counting{.exposition = &exposition, .history = &history} : api::Counting{};
+    api::Server server(engine, keys, config.server, counting);
     server.start();
     if (config.metrics.enabled) expose_access_keys(exposition, keys);
-    Caretaker caretaker(engine, server, keys, outlets, config.store.data_dir);
+    Caretaker caretaker(engine, server, keys, outlets, counting.history, config.store.data_dir);
     for (std::size_t i = 0; i < config.server.listeners.size(); ++i) {
       log(Level::info, "listening", {{"address", address_of(config.server.listeners[i], server.port(i))}});
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Overload: twice the maximum rate in an open loop for a minute, then half of it. How much is still answered, how soon the rest is refused,
-how much is held back (a connection takes only so many requests before it answers), whether memory stays flat, and whether everything is normal
+whether memory stays flat, and whether everything is normal
 again at once.
 
     bench/overload.py [--build build] [--users 1000000] [--seconds 60] [--kind wrong|accepted] [--json FILE]
@@ -30,7 +30,7 @@ class Overload:
     def __init__(self, args, run):
         self.args, self.run, self.line = args, run, 0
 
-    def load(self, rate, seconds, connections=64, pipeline=16):
+    def load(self, rate, seconds, connections=64, pipeline=100000):
         done = subprocess.run(
             ["taskset", "-c", "1", str(self.args.build / "watchword-overload-load"), str(self.run.port), self.bodies, "%.0f" % rate,
              str(seconds), str(connections), str(pipeline), str(self.line)],
@@ -68,7 +68,7 @@ class Overload:
             time.sleep(left_s + 1)
         self.write_bodies()
         # The maximum: as many as fit in the pipelines, in a closed loop in effect.
-        most = statistics.median(self.load(10_000_000, 4)["good_per_s"] for _ in range(3))
+        most = statistics.median(self.load(10_000_000, 4, pipeline=16)["good_per_s"] for _ in range(3))
         calm = self.load(most / 2, 4)
         server = run.children[0]
         memory, done = [], threading.Event()

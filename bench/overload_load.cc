@@ -1,5 +1,5 @@
 // Load for bench/overload.py: an open loop over pipelined connections that goes on sending whatever comes back, and keeps
-// the times of answers and refusals apart.
+// the times of answers and refusals apart, each from the moment when its request was due.
 //
 //   watchword-overload-load PORT BODIES RATE SECONDS CONNECTIONS PIPELINE [FIRST]    with the API key in WW_KEY
 //
@@ -67,7 +67,7 @@ struct Connection {
   int socket = -1;
   std::string out, in;
   std::size_t out_sent = 0;
-  std::deque<std::int64_t> sent_ns;  // of the requests without an answer yet
+  std::deque<std::int64_t> due_ns;  // of the requests without an answer yet
 };
 
 int connect_to(std::uint16_t port) {
@@ -117,8 +117,9 @@ class Load {
   void run(double rate, double seconds) {
     const std::int64_t begin = now_ns(), end = begin + static_cast<std::int64_t>(seconds * 1e9);
     std::int64_t now = begin;
+    ceiling_ = rate >= ceiling_rate;
     while (now < end || (outstanding_ > 0 && now < end + 2'000'000'000)) {
-      if (now < end) send_due(static_cast<std::uint64_t>(static_cast<double>(now - begin) * rate / 1e9), now);
+      if (now < end) send_due(begin, now, rate);
       receive();
       now = now_ns();
     }
@@ -140,17 +141,20 @@ class Load {
   }
 
  private:
-  void send_due(std::uint64_t due, std::int64_t now) {
+  // With a full pipeline everywhere the rest is late, and its time runs: from then on it counts as sent when it was due.
+  void send_due(std::int64_t begin, std::int64_t now, double rate) {
+    const auto due = static_cast<std::uint64_t>(static_cast<double>(now - begin) * rate / 1e9);
     std::size_t full = 0;
     while (sent_ < due && full < connections_.size()) {
       Connection& connection = connections_[turn_++ % connections_.size()];
-      if (connection.sent_ns.size() >= pipeline_) {
+      if (connection.due_ns.size() >= pipeline_) {
         ++full;
         continue;
       }
       full = 0;
       connection.out += requests_[next_++ % requests_.size()];
-      connection.sent_ns.push_back(now);
+      const auto due_ns = begin + static_cast<std::int64_t>(static_cast<double>(sent_) * 1e9 / rate);
+      connection.due_ns.push_back(ceiling_ ? now : due_ns);
       ++sent_;
       ++outstanding_;
     }
@@ -191,8 +195,8 @@ class Load {
       if (length_at == std::string_view::npos) throw std::runtime_error("an answer without Content-Length");
       const std::size_t bytes = head + 4 + std::strtoul(lines.data() + length_at + 15, nullptr, 10);
       if (in.size() < bytes) break;
-      count(lines, in.substr(head + 4, bytes - head - 4), now - connection.sent_ns.front());
-      connection.sent_ns.pop_front();
+      count(lines, in.substr(head + 4, bytes - head - 4), now - connection.due_ns.front());
+      connection.due_ns.pop_front();
       --outstanding_;
       in.remove_prefix(bytes);
     }
@@ -212,6 +216,9 @@ class Load {
     }
   }
 
+  // A rate that nobody reaches asks for the ceiling: the pipelines are kept full, and time runs from the sending.
+  static constexpr double ceiling_rate = 5e6;
+  bool ceiling_ = false;
   const std::vector<std::string> requests_;
   const std::size_t pipeline_;
   std::size_t next_, turn_ = 0;

@@ -30,6 +30,14 @@ struct AuditEntry {
   }
 };
 
+// An entry whose texts stand elsewhere.
+struct AuditNote {
+  UnixMillis at;
+  std::string_view actor, address, trace, action, user, device, detail;
+};
+AuditNote note_of(const AuditEntry& entry);
+AuditEntry entry_of(const AuditNote& note);
+
 // `text` as a JSON string, quotes included. The engine knows no JSON library, and needs no more of it than this.
 std::string json_quoted(std::string_view text);
 

@@ -31,13 +31,6 @@ void AuditRing::put(const void* from, std::size_t count) noexcept {
   pending_tail_ += count;
 }
 
-void AuditRing::get(std::uint64_t at, void* into, std::size_t count) const noexcept {
-  const std::size_t begin = at % capacity;
-  const std::size_t before_end = std::min(count, capacity - begin);
-  std::memcpy(into, bytes_.get() + begin, before_end);
-  std::memcpy(static_cast<char*>(into) + before_end, bytes_.get(), count - before_end);
-}
-
 void AuditRing::push(const AuditNote& note) noexcept {
   std::array<std::string_view, texts> all = {note.actor, note.address, note.trace, note.action,
                                              note.user,  note.device,  note.detail};
@@ -55,25 +48,32 @@ void AuditRing::push(const AuditNote& note) noexcept {
   for (const std::string_view text : all) put(text.data(), text.size());
 }
 
-void AuditRing::take(std::vector<AuditEntry>& entries) {
+void AuditRing::take(std::vector<AuditNote>& notes) {
   const std::uint64_t tail = tail_.load(std::memory_order_acquire);
-  std::uint64_t head = head_.load(std::memory_order_relaxed);
-  while (head != tail) {
+  const std::size_t count = tail - taken_, begin = taken_ % capacity;
+  std::string_view rest(bytes_.get() + begin, std::min(count, capacity - begin));
+  if (rest.size() < count) {
+    whole_.assign(rest.begin(), rest.end());
+    whole_.insert(whole_.end(), bytes_.get(), bytes_.get() + (count - rest.size()));
+    rest = {whole_.data(), whole_.size()};
+  }
+  const auto next = [&rest](std::size_t size) {
+    const std::string_view text = rest.substr(0, size);
+    rest.remove_prefix(size);
+    return text;
+  };
+  while (!rest.empty()) {
     Lengths lengths;
-    get(head, &lengths, sizeof lengths);
-    head += sizeof lengths;
-    AuditEntry& entry = entries.emplace_back();
-    entry.at.value = lengths.at_ms;
+    std::memcpy(&lengths, next(sizeof lengths).data(), sizeof lengths);
+    AuditNote& note = notes.emplace_back();
+    note.at.value = lengths.at_ms;
     std::size_t i = 0;
-    for (std::string* const text : {&entry.origin.actor, &entry.origin.address, &entry.origin.trace, &entry.action,
-                                    &entry.user, &entry.device, &entry.detail}) {
-      const std::size_t size = lengths.bytes[i++];
-      text->resize(size);
-      get(head, text->data(), size);
-      head += size;
+    for (std::string_view* const text :
+         {&note.actor, &note.address, &note.trace, &note.action, &note.user, &note.device, &note.detail}) {
+      *text = next(lengths.bytes[i++]);
     }
   }
-  head_.store(head, std::memory_order_release);
+  taken_ = tail;
 }
 
 }  // namespace watchword::engine

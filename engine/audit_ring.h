@@ -14,12 +14,6 @@
 
 namespace watchword::engine {
 
-// As AuditEntry; the texts are copied by push().
-struct AuditNote {
-  UnixMillis at;
-  std::string_view actor, address, trace, action, user, device, detail;
-};
-
 class AuditRing {
  public:
   static constexpr std::size_t capacity = std::size_t{1} << 22;  // bytes; touched as it is used
@@ -29,8 +23,8 @@ class AuditRing {
 
   // Whether `count` more notes fit, however long. Only this thread's pushes can make it false again.
   bool has_room(std::size_t count) noexcept;
-  // Not seen by the committer before publish(). has_room() must have said yes. A detail that makes the note longer than
-  // note_bytes_max is left out; no other text may.
+  // Copies the texts. Not seen by the committer before publish(). has_room() must have said yes. A detail that makes the
+  // note longer than note_bytes_max is left out; no other text may.
   void push(const AuditNote& note) noexcept;
   void publish() noexcept { tail_.store(pending_tail_, std::memory_order_release); }
   bool has_unpublished() const noexcept { return pending_tail_ != tail_.load(std::memory_order_relaxed); }
@@ -39,13 +33,13 @@ class AuditRing {
   bool has_published() const noexcept {
     return tail_.load(std::memory_order_acquire) != head_.load(std::memory_order_relaxed);
   }
-  // Committer: appends what was published.
-  void take(std::vector<AuditEntry>& entries);
+  // Committer: appends what was published. The texts stay where they are until done(), and so long they take up room.
+  void take(std::vector<AuditNote>& notes);
+  void done() noexcept { head_.store(taken_, std::memory_order_release); }
 
  private:
   static constexpr std::size_t texts = 7;
   void put(const void* from, std::size_t count) noexcept;
-  void get(std::uint64_t at, void* into, std::size_t count) const noexcept;
 
   const std::unique_ptr<char[]> bytes_;
   // Writer's side.
@@ -54,6 +48,8 @@ class AuditRing {
   std::atomic<std::uint64_t> tail_{0};
   // Reader's side.
   alignas(64) std::atomic<std::uint64_t> head_{0};
+  std::uint64_t taken_ = 0;
+  std::vector<char> whole_;  // what goes over the ring's end, in one piece
 };
 
 }  // namespace watchword::engine

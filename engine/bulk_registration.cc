@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/directory.h"
+#include "engine/registration_rules.h"
 #include "engine/retired_secrets.h"
 #include "engine/words.h"
 
@@ -18,15 +19,15 @@ BulkRegistration::~BulkRegistration() {
   if (written_out_.valid()) written_out_.wait();
 }
 
-// In the batch, in the store, or new. A new one without a device is not written.
-UserRecord& BulkRegistration::record_of(const UserName& user) {
+// In the batch, in the store, or new. Whom no row changes is not written.
+BulkRegistration::Person& BulkRegistration::person_of(const UserName& user) {
   const std::uint64_t hash = hash_user(user.text());
   std::size_t slot = hash % position_.size();
   for (; position_[slot] != 0; slot = (slot + 1) % position_.size()) {
-    UserRecord& there = batch_[position_[slot] - 1u];
-    if (hashes_[position_[slot] - 1u] == hash && there.user == user.text()) return there;
+    Person& there = batch_[position_[slot] - 1u];
+    if (hashes_[position_[slot] - 1u] == hash && there.record.user == user.text()) return there;
   }
-  batch_.push_back(from_store(user, hash));
+  batch_.push_back({.record = from_store(user, hash)});
   hashes_.push_back(hash);
   position_[slot] = static_cast<std::uint16_t>(batch_.size());
   return batch_.back();
@@ -35,7 +36,10 @@ UserRecord& BulkRegistration::record_of(const UserName& user) {
 UserRecord BulkRegistration::from_store(const UserName& user, std::uint64_t hash) {
   if (!store_was_empty_ || written_.may_contain(hash)) {
     wait_for_batch();
-    if (std::optional<LoadedUser> loaded = store_.load(user.text())) return std::move(loaded->record);
+    if (std::optional<LoadedUser> loaded = store_.load(user.text())) {
+      drop_expired(*loaded, now_);
+      return std::move(loaded->record);
+    }
   }
   UserRecord fresh;
   fresh.user = user.text();
@@ -43,10 +47,14 @@ UserRecord BulkRegistration::from_store(const UserName& user, std::uint64_t hash
   return fresh;
 }
 
-std::optional<Refusal> BulkRegistration::add(BulkRow row) {
+Answer<Imported> BulkRegistration::add(BulkRow row) {
   if (batch_.size() >= users_per_batch) write_out();
-  UserRecord& user = record_of(row.user);
-  if (const auto fault = import_fault(user, row, options_.secret_bytes_min, options_.devices_max)) return fault;
+  Person& person = person_of(row.user);
+  UserRecord& user = person.record;
+  if (is_present(user, row)) return Imported::present;
+  if (const auto fault = import_fault(user, row, options_.secret_bytes_min, options_.devices_max)) {
+    return tl::unexpected(*fault);
+  }
   if (user.number == UserNumber{}) {
     user.number = store_.allocate_number(user.user);
     ++new_users_;
@@ -62,8 +70,9 @@ std::optional<Refusal> BulkRegistration::add(BulkRow row) {
   device.secret = std::move(row.secret);
   if (secrets_were_retired_) recall_used_steps(user, device);
   user.devices.push_back(std::move(device));
+  person.changed = true;
   ++devices_;
-  return std::nullopt;
+  return Imported::added;
 }
 
 // Drawn many at a time: the generator's price is by the call.
@@ -94,12 +103,14 @@ void BulkRegistration::recall_used_steps(const UserRecord& record, const DeviceR
 
 void BulkRegistration::write_out() {
   wait_for_batch();
-  std::swap(batch_, outgoing_);
+  for (Person& person : batch_) {
+    if (person.changed) outgoing_.push_back(std::move(person.record));
+  }
+  batch_.clear();
   for (const std::uint64_t hash : hashes_) written_.add(hash);
   hashes_.clear();
   position_.fill(0);
   written_out_ = std::async(std::launch::async, [this] {
-    std::erase_if(outgoing_, [](const UserRecord& user) { return user.number == UserNumber{}; });
     for (UserRecord& user : outgoing_) ++user.version;
     if (!outgoing_.empty()) store_.put_bulk(outgoing_);
     outgoing_.clear();

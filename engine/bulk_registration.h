@@ -27,19 +27,23 @@ class BulkRegistration {
   BulkRegistration(const BulkRegistration&) = delete;
   BulkRegistration& operator=(const BulkRegistration&) = delete;
 
-  // Takes the row, or says why not: name_taken, device_limit, secret_too_short, secret_too_long, secret_registered or
-  // bad_parameters. Throws StoreError.
-  std::optional<Refusal> add(BulkRow row);
+  // Takes the row, as Registrar::import does, or says why not: name_taken, device_limit, secret_too_short, secret_too_long,
+  // secret_registered or bad_parameters. Throws StoreError.
+  Answer<Imported> add(BulkRow row);
   // Afterwards all rows that add() took are durable. Throws StoreError.
   void finish();
 
-  std::uint64_t devices() const { return devices_; }
+  std::uint64_t devices() const { return devices_; }  // added
   std::uint64_t new_users() const { return new_users_; }
 
  private:
   static constexpr std::size_t users_per_batch = 4096;
 
-  UserRecord& record_of(const UserName& user);
+  struct Person {
+    UserRecord record;
+    bool changed = false;
+  };
+  Person& person_of(const UserName& user);
   UserRecord from_store(const UserName& user, std::uint64_t hash);
   void recall_used_steps(const UserRecord& record, const DeviceRecord& device);
   DeviceId draw_id();
@@ -66,7 +70,7 @@ class BulkRegistration {
   bool secrets_were_retired_ = false;
   Written written_;
   // The batch under way: its users, and where each is by hash (open addressing; position + 1, zero: nobody).
-  std::vector<UserRecord> batch_;
+  std::vector<Person> batch_;
   std::vector<std::uint64_t> hashes_;
   std::array<std::uint16_t, 4 * users_per_batch> position_{};
   // The batch before it, being sealed and written meanwhile.

@@ -118,7 +118,7 @@ std::size_t Committer::drain() {
   ticket_cells_.clear();
   group_changes_.clear();
   group_change_pointers_.clear();
-  group_notes_.audit.clear();
+  group_notes_.notes.clear();
   std::swap(group_cells_, unsaved_);
   group_unsaved_ = group_cells_.size();
   {
@@ -135,7 +135,7 @@ std::size_t Committer::drain() {
         group_cells_.push_back(entry.write);
       }
       producer->head_.store(head, std::memory_order_release);
-      producer->notes_.take(group_notes_.audit);
+      producer->notes_.take(group_notes_.notes);
     }
   }
   {
@@ -145,7 +145,7 @@ std::size_t Committer::drain() {
   // A group that is full has left somebody behind, who may wait.
   if (group_cells_.size() >= cells_per_group_max) urgent_.store(true, std::memory_order_relaxed);
   for (const Waiting* waiting : group_changes_) group_change_pointers_.push_back(waiting->change);
-  if (!group_notes_.audit.empty()) group_change_pointers_.push_back(&group_notes_);
+  if (!group_notes_.notes.empty()) group_change_pointers_.push_back(&group_notes_);
   if (group_cells_.size() == group_unsaved_ && group_change_pointers_.empty()) {
     std::swap(group_cells_, unsaved_);  // nothing new: no reason to ask the store again
     return 0;
@@ -186,8 +186,12 @@ void Committer::commit_group() {
                         .durable = std::none_of(cell_outcomes_.begin(), cell_outcomes_.end(), failed) &&
                                    std::none_of(change_outcomes_.begin(), change_outcomes_.end(), failed)});
   }
-  if (!group_notes_.audit.empty() && change_outcomes_.back() == Outcome::failed) {
-    counters_.notes_lost.fetch_add(group_notes_.audit.size(), std::memory_order_relaxed);
+  if (!group_notes_.notes.empty()) {
+    if (change_outcomes_.back() == Outcome::failed) {
+      counters_.notes_lost.fetch_add(group_notes_.notes.size(), std::memory_order_relaxed);
+    }
+    const std::lock_guard lock(producers_mutex_);
+    for (const auto& producer : producers_) producer->notes_.done();
   }
   if (!store_.writable()) counters_.failed_groups.fetch_add(1, std::memory_order_relaxed);
 

@@ -48,7 +48,7 @@ class Producer {
     notes_.publish();
     tail_.store(pending_tail_.load(std::memory_order_relaxed), std::memory_order_release);
   }
-  bool has_unpublished() const noexcept { 
+  bool has_unpublished() const noexcept {
     return pending_tail_.load(std::memory_order_relaxed) != tail_.load(std::memory_order_relaxed) ||
            notes_.has_unpublished();
   }
@@ -118,7 +118,7 @@ class Committer {
   // Wakes the committer if it sleeps; a system call only then. Call once after a batch of verifications. `urgent`: somebody
   // waits for what was published. The rest may lie for `linger` in company of more, since every group costs a sync.
   void kick(bool urgent = true) noexcept;
-  static constexpr std::chrono::milliseconds linger{2};
+  static constexpr std::chrono::milliseconds linger{10};
 
   // Blocks until the change is durable or failed; any thread but an event loop's.
   Outcome commit(const Change& change);

@@ -10,13 +10,6 @@
 namespace watchword::engine {
 namespace {
 
-bool is_present(const UserRecord& user, const BulkRow& row) {
-  return std::any_of(user.devices.begin(), user.devices.end(), [&](const DeviceRecord& device) {
-    return device.status == DeviceStatus::active && device.name == row.name && device.parameters == row.parameters &&
-           same_codes(device, row.parameters, row.secret);
-  });
-}
-
 DeviceRecord active_device(const UserRecord& user, BulkRow row, UnixMillis now) {
   DeviceRecord device;
   device.id = new_device_id(user);
@@ -31,6 +24,13 @@ DeviceRecord active_device(const UserRecord& user, BulkRow row, UnixMillis now) 
 }
 
 }  // namespace
+
+bool is_present(const UserRecord& user, const BulkRow& row) {
+  return std::any_of(user.devices.begin(), user.devices.end(), [&](const DeviceRecord& device) {
+    return device.status == DeviceStatus::active && device.name == row.name && device.parameters == row.parameters &&
+           same_codes(device, row.parameters, row.secret);
+  });
+}
 
 std::optional<Refusal> import_fault(const UserRecord& user, const BulkRow& row, std::size_t bytes_min,
                                     unsigned devices_max) {

@@ -38,6 +38,9 @@ inline bool name_in_use(const UserRecord& record, std::string_view name, DeviceI
   });
 }
 
+// Whether a row of an import has come before: the same device under the same name, active. It is left as it is.
+bool is_present(const UserRecord& user, const BulkRow& row);
+
 inline DeviceId new_device_id(const UserRecord& record) {
   for (;;) {
     const DeviceId id{random_nonzero_u64()};

@@ -93,6 +93,7 @@ struct Change {
   std::vector<std::string> erase_documents;
   std::vector<std::pair<std::string, std::string>> put_keys;  // rows of sealed keys; the store's own, by rotate_keys()
   std::vector<AuditEntry> audit;                              // what the trail says about it
+  std::vector<AuditNote> notes;                               // likewise, in memory that outlives the change
 };
 
 enum class Outcome : std::uint8_t {

@@ -172,6 +172,8 @@ std::optional<std::filesystem::path> master_key_file(const RocksStoreOptions& op
     std::error_code error;
     std::filesystem::path file = std::filesystem::path(credentials) / credential_name;
     if (std::filesystem::exists(file, error)) return file;
+    // Another key in its place would open nothing, or, at init, seal everything under a key that nobody meant.
+    if (error) throw OpenError("the credential " + file.string() + " cannot be looked at: " + error.message());
   }
   return options.data_dir / "master.key";
 }

@@ -20,7 +20,8 @@ inline constexpr std::chrono::seconds master_key_command_timeout{30};
 inline constexpr std::size_t master_key_command_bytes_max = 4096;
 
 // The file that holds the key: the configured one, else the credential "master.key" that systemd laid out
-// (LoadCredential=), else master.key in the data directory. nullopt: a command says it.
+// (LoadCredential=), else master.key in the data directory. nullopt: a command says it. Throws OpenError where there are
+// credentials that cannot be looked at.
 std::optional<std::filesystem::path> master_key_file(const RocksStoreOptions& options);
 
 // Makes the file (0600) unless there is one or a command is configured; checks the key either way. Throws OpenError.

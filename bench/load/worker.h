@@ -42,6 +42,10 @@ class Worker {
   void run(const Timeline& timeline);
 
  private:
+  // More at a time overflow a listener's backlog, and a lost SYN costs a second.
+  static constexpr std::size_t opening_max = 100;
+  static constexpr std::int64_t sweep_every_ns = 20'000'000;
+
   struct Connection {
     Transport transport;
     std::string in;
@@ -56,15 +60,17 @@ class Worker {
     bool waits_for_work = false;  // in free_
   };
 
+  // worker_connections.cc
   void open(std::size_t index);
   void go_on_opening(std::size_t index);
   void drop(std::size_t index, Outcome why);
   void watch(std::size_t index, bool write);
+  void flush(std::size_t index);
+
   void handle(std::size_t index, std::uint32_t events);
   void read(std::size_t index);
   std::size_t take_answers(std::size_t index, std::string_view in, bool& dropped);
   void answered(Connection& connection, const HttpAnswer& answer);
-  void flush(std::size_t index);
   void fill(std::size_t index);
   bool may_ask(const Connection& connection) const;
   bool ask(Connection& connection, Kind kind, std::int64_t intended_ns);

@@ -9,9 +9,8 @@
 namespace watchword::storage {
 namespace {
 
-// Index keys that one page looks at: with a user and an action asked for, some are in vain.
-constexpr std::size_t looks_per_page_max = 20000;
-constexpr std::size_t moment_bytes = 16;
+// Fewer are not worth a bundle: alone, each is in the index by its user.
+constexpr std::size_t bundle_entries_min = 4;
 
 std::string_view view(const rocksdb::Slice& bytes) {
   return {bytes.data(), bytes.size()};
@@ -20,10 +19,14 @@ void throw_unless(const rocksdb::Status& status) {
   if (!status.ok()) throw engine::StoreError("the audit trail cannot be read: " + status.ToString());
 }
 
-engine::AuditMoment moment_of(std::string_view key) {
-  const std::string_view moment = key.substr(key.size() - moment_bytes);
-  return {.at_ms = static_cast<std::int64_t>(decode_big_endian(moment.substr(0, 8))),
-          .sequence = decode_big_endian(moment.substr(8))};
+// The distinct ones. They are few.
+template <class Entry>
+std::vector<std::string_view> actions_of(std::span<const Entry> entries) {
+  std::vector<std::string_view> actions;
+  for (const Entry& entry : entries) {
+    if (std::find(actions.begin(), actions.end(), entry.action) == actions.end()) actions.push_back(entry.action);
+  }
+  return actions;
 }
 
 }  // namespace
@@ -39,73 +42,80 @@ AuditPlace read_audit_start(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* docume
   return *start;
 }
 
+AuditPlace read_audit_place(std::string_view key, std::string_view value) {
+  const std::optional<AuditValue> parts = split_audit_value(value);
+  const std::size_t entries = parts ? audit_row_length(parts->row) : 0;
+  if (entries == 0 || key.size() != 8) throw engine::StoreError("the audit trail's last entry cannot be read");
+  return {.sequence = decode_big_endian(key) + entries - 1, .hash = parts->hash};
+}
+
 AuditChain::AuditChain(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* documents, rocksdb::ColumnFamilyHandle* entries,
                        rocksdb::ColumnFamilyHandle* index, const engine::SecretBytes& key)
     : db_(db), documents_(documents), entries_(entries), index_(index), key_(key) {
   const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator({}, entries_));
   at->SeekToLast();
   throw_unless(at->status());
-  if (at->Valid()) {
-    const std::optional<AuditValue> last = split_audit_value(view(at->value()));
-    if (!last || at->key().size() != 8) throw engine::StoreError("the audit trail's last entry cannot be read");
-    durable_ = {.sequence = decode_big_endian(view(at->key())), .hash = last->hash};
-  } else {
-    durable_ = read_audit_start(db_, documents_, key_);
-  }
+  durable_ = at->Valid() ? read_audit_place(view(at->key()), view(at->value())) : read_audit_start(db_, documents_, key_);
   pending_ = durable_;
   last_ = durable_.sequence;
 }
 
-void AuditChain::append(rocksdb::WriteBatch& batch, const engine::AuditEntry& entry) {
-  const std::string bytes = encode_audit_entry(entry);
-  pending_ = {.sequence = pending_.sequence + 1, .hash = chain_hash(key_, pending_.hash, bytes)};
-  std::string value = bytes;
-  value.append(reinterpret_cast<const char*>(pending_.hash.data()), pending_.hash.size());
-  const std::string moment = audit_moment(entry.at.value, pending_.sequence);
-  batch.Put(entries_, encode_big_endian(pending_.sequence), value);
+void AuditChain::append(rocksdb::WriteBatch& batch, std::span<const engine::AuditEntry> entries) {
+  std::vector<engine::AuditNote> notes(entries.size());
+  std::transform(entries.begin(), entries.end(), notes.begin(), engine::note_of);
+  append(batch, notes);
+}
+
+void AuditChain::append(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries) {
+  while (!entries.empty()) {
+    const std::size_t count = bundle_length(entries);
+    if (count < bundle_entries_min) {
+      for (const engine::AuditNote& entry : entries.first(count)) append_entry(batch, entry);
+    } else {
+      append_bundle(batch, entries.first(count));
+    }
+    entries = entries.subspan(count);
+  }
+}
+
+void AuditChain::append_row(rocksdb::WriteBatch& batch, std::string row, std::size_t entries) {
+  const std::uint64_t first = pending_.sequence + 1;
+  pending_ = {.sequence = pending_.sequence + entries, .hash = chain_hash(key_, pending_.hash, row)};
+  row.append(reinterpret_cast<const char*>(pending_.hash.data()), pending_.hash.size());
+  batch.Put(entries_, encode_big_endian(first), row);
+}
+
+void AuditChain::append_entry(rocksdb::WriteBatch& batch, const engine::AuditNote& entry) {
+  const std::string moment = audit_moment(entry.at.value, pending_.sequence + 1);
+  append_row(batch, encode_audit_entry(entry), 1);
   batch.Put(index_, audit_time_prefix() + moment, "");
   batch.Put(index_, audit_action_prefix(entry.action) + moment, "");
   if (!entry.user.empty()) batch.Put(index_, audit_user_prefix(entry.user) + moment, entry.action);
 }
 
-engine::AuditPage AuditChain::query(const engine::AuditQuery& query) const {
-  engine::AuditPage page;
-  if (query.to.value <= 0 || query.limit == 0) return page;
-  const bool by_user = !query.user.empty();
-  const std::string prefix = by_user                 ? audit_user_prefix(query.user)
-                             : !query.action.empty() ? audit_action_prefix(query.action)
-                                                     : audit_time_prefix();
-  // The first key that is not wanted any more: the smaller one of the end of the time asked for and of the last page.
-  const std::string end = std::min(audit_moment(query.to.value, 0), audit_moment(query.before.at_ms, query.before.sequence));
-  const std::string begin = prefix + audit_moment(query.from.value, 0);
-  rocksdb::ReadOptions options;
-  const rocksdb::Slice lower(begin);
-  options.iterate_lower_bound = &lower;
-  const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(options, index_));
-  const std::string last = prefix + end;
-  at->SeekForPrev(last);
-  if (at->Valid() && view(at->key()) == last) at->Prev();
-  for (std::size_t looks = 0; at->Valid(); at->Prev()) {
-    const std::string_view key = view(at->key());
-    if (!key.starts_with(prefix) || key.size() != prefix.size() + moment_bytes) break;
-    if (page.rows.size() == query.limit || looks++ == looks_per_page_max) {
-      at->Next();  // what was looked at last
-      if (at->Valid()) page.next = moment_of(view(at->key()));
-      return page;
-    }
-    if (by_user && !query.action.empty() && view(at->value()) != query.action) continue;
-    const engine::AuditMoment moment = moment_of(key);
-    std::string value;
-    const rocksdb::Status status = db_.Get({}, entries_, encode_big_endian(moment.sequence), &value);
-    if (status.IsNotFound()) continue;  // retired meanwhile
-    throw_unless(status);
-    const std::optional<AuditValue> parts = split_audit_value(value);
-    std::optional<engine::AuditEntry> entry = parts ? decode_audit_entry(parts->entry) : std::nullopt;
-    if (!entry) throw engine::StoreError("audit entry " + std::to_string(moment.sequence) + " cannot be read");
-    page.rows.push_back({.sequence = moment.sequence, .entry = std::move(*entry)});
+void AuditChain::append_bundle(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries) {
+  const std::string moment = audit_moment(entries.back().at.value, pending_.sequence + 1);
+  append_row(batch, encode_audit_bundle(entries), entries.size());
+  batch.Put(index_, audit_time_prefix() + moment, "");
+  std::string summary;
+  summary.reserve(entries.size() * sizeof(std::uint16_t));
+  for (const engine::AuditNote& entry : entries) append_audit_mark(summary, audit_user_mark(entry.user));
+  batch.Put(index_, audit_summary_prefix() + moment, summary);
+  for (const std::string_view action : actions_of(entries)) {
+    batch.Put(index_, audit_action_prefix(action) + moment, "");
   }
-  throw_unless(at->status());
-  return page;
+}
+
+std::vector<engine::AuditEntry> AuditChain::read_row(std::uint64_t sequence) const {
+  std::string value;
+  const rocksdb::Status status = db_.Get({}, entries_, encode_big_endian(sequence), &value);
+  if (status.IsNotFound()) return {};
+  throw_unless(status);
+  const std::optional<AuditValue> parts = split_audit_value(value);
+  std::vector<engine::AuditEntry> entries;
+  if (parts) entries = decode_audit_row(parts->row);
+  if (entries.empty()) throw engine::StoreError("audit entry " + std::to_string(sequence) + " cannot be read");
+  return entries;
 }
 
 std::vector<engine::AuditRow> AuditChain::after(std::uint64_t sequence, std::size_t limit) const {
@@ -115,13 +125,19 @@ std::vector<engine::AuditRow> AuditChain::after(std::uint64_t sequence, std::siz
   rocksdb::ReadOptions once;
   once.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(once, entries_));
-  for (at->Seek(encode_big_endian(sequence + 1)); at->Valid() && rows.size() < limit; at->Next()) {
-    const std::uint64_t number = decode_big_endian(view(at->key()));
+  at->SeekForPrev(encode_big_endian(sequence + 1));  // the row that it is in, or the one before
+  if (!at->Valid()) at->SeekToFirst();
+  for (; at->Valid() && rows.size() < limit; at->Next()) {
+    std::uint64_t number = decode_big_endian(view(at->key()));
     if (number > durable) break;  // written, but its sync is not done
     const std::optional<AuditValue> parts = split_audit_value(view(at->value()));
-    std::optional<engine::AuditEntry> entry = parts ? decode_audit_entry(parts->entry) : std::nullopt;
-    if (!entry) throw engine::StoreError("audit entry " + std::to_string(number) + " cannot be read");
-    rows.push_back({.sequence = number, .entry = std::move(*entry)});
+    std::vector<engine::AuditEntry> entries;
+    if (parts) entries = decode_audit_row(parts->row);
+    if (entries.empty()) throw engine::StoreError("audit entry " + std::to_string(number) + " cannot be read");
+    for (engine::AuditEntry& entry : entries) {
+      if (number > sequence && rows.size() < limit) rows.push_back({.sequence = number, .entry = std::move(entry)});
+      ++number;
+    }
   }
   throw_unless(at->status());
   return rows;
@@ -132,24 +148,32 @@ std::size_t AuditChain::retire(engine::UnixMillis before, std::size_t limit) {
   rocksdb::WriteBatch batch;
   AuditPlace last;
   std::size_t count = 0;
-  for (at->SeekToFirst(); at->Valid() && count < limit; ++count) {
+  at->SeekToFirst();
+  while (at->Valid() && count < limit) {
     const std::optional<AuditValue> parts = split_audit_value(view(at->value()));
-    const std::optional<engine::AuditEntry> entry = parts ? decode_audit_entry(parts->entry) : std::nullopt;
-    if (!entry || entry->at >= before) break;  // what cannot be read is left for `audit verify` to find
+    std::vector<engine::AuditEntry> entries;
+    if (parts) entries = decode_audit_row(parts->row);
+    // What cannot be read is left for `audit verify` to find.
+    if (entries.empty() || entries.back().at >= before) break;
     const std::string key(view(at->key()));
-    const AuditPlace place{.sequence = decode_big_endian(key), .hash = parts->hash};
+    const std::uint64_t first = decode_big_endian(key);
     at->Next();
     if (!at->Valid()) break;  // the newest one stays
-    const std::string moment = audit_moment(entry->at.value, place.sequence);
+    const std::string moment = audit_moment(entries.back().at.value, first);
     batch.Delete(entries_, key);
     batch.Delete(index_, audit_time_prefix() + moment);
-    batch.Delete(index_, audit_action_prefix(entry->action) + moment);
-    if (!entry->user.empty()) batch.Delete(index_, audit_user_prefix(entry->user) + moment);
-    last = place;
+    for (const std::string_view action : actions_of(std::span<const engine::AuditEntry>(entries))) {
+      batch.Delete(index_, audit_action_prefix(action) + moment);
+    }
+    if (entries.size() > 1) batch.Delete(index_, audit_summary_prefix() + moment);
+    if (entries.size() == 1 && !entries.front().user.empty()) {
+      batch.Delete(index_, audit_user_prefix(entries.front().user) + moment);
+    }
+    last = {.sequence = first + entries.size() - 1, .hash = parts->hash};
+    count += entries.size();
   }
   throw_unless(at->status());
   if (count == 0) return 0;
-  if (last.sequence == 0) return 0;
   batch.Put(documents_, rocksdb::Slice(audit_start_key.data(), audit_start_key.size()), encode_audit_start(key_, last));
   throw_unless(db_.Write({}, &batch));
   return count;

@@ -10,6 +10,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/audit_query.h"
@@ -23,8 +26,10 @@ class AuditChain {
   AuditChain(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* documents, rocksdb::ColumnFamilyHandle* entries,
              rocksdb::ColumnFamilyHandle* index, const engine::SecretBytes& key);
 
-  // Adds the entry to the batch. Several a batch; written() once the batch is durable.
-  void append(rocksdb::WriteBatch& batch, const engine::AuditEntry& entry);
+  // Adds the entries of one change to the batch: a few as rows of their own, which the index knows each, many as bundles.
+  // Several a batch; written() once the batch is durable.
+  void append(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries);
+  void append(rocksdb::WriteBatch& batch, std::span<const engine::AuditEntry> entries);
   void written() {
     durable_ = pending_;
     last_.store(durable_.sequence, std::memory_order_release);
@@ -36,10 +41,17 @@ class AuditChain {
   // Durable entries after that number, oldest first. Any thread.
   std::vector<engine::AuditRow> after(std::uint64_t sequence, std::size_t limit) const;
 
-  // Removes entries older than `before` from the front, at most `limit`. Returns how many went.
+  // Removes rows whose entries are all older than `before` from the front, until `limit` entries have gone. Returns how many
+  // went.
   std::size_t retire(engine::UnixMillis before, std::size_t limit);
 
  private:
+  void append_row(rocksdb::WriteBatch& batch, std::string row, std::size_t entries);
+  void append_entry(rocksdb::WriteBatch& batch, const engine::AuditNote& entry);
+  void append_bundle(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries);
+  // Of the row that begins there. Empty: retired meanwhile.
+  std::vector<engine::AuditEntry> read_row(std::uint64_t sequence) const;
+
   rocksdb::DB& db_;
   rocksdb::ColumnFamilyHandle* const documents_;
   rocksdb::ColumnFamilyHandle* const entries_;
@@ -52,5 +64,7 @@ class AuditChain {
 inline constexpr std::string_view audit_start_key = "audit/start";
 // What stands before the first entry that is kept. Throws engine::StoreError.
 AuditPlace read_audit_start(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* documents, const engine::SecretBytes& key);
+// Where the row with this key and value ends. Throws engine::StoreError.
+AuditPlace read_audit_place(std::string_view key, std::string_view value);
 
 }  // namespace watchword::storage

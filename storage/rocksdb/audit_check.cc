@@ -22,9 +22,7 @@ AuditPlace last_place(const OpenedDatabase& opened, const engine::SecretBytes& k
   const std::unique_ptr<rocksdb::Iterator> at(opened.database.db->NewIterator({}, opened.database.audit));
   at->SeekToLast();
   if (!at->Valid()) return read_audit_start(*opened.database.db, opened.database.documents, key);
-  const std::optional<AuditValue> value = split_audit_value(view(at->value()));
-  if (!value || at->key().size() != 8) throw engine::StoreError("the audit trail's last entry cannot be read");
-  return {.sequence = decode_big_endian(view(at->key())), .hash = value->hash};
+  return read_audit_place(view(at->key()), view(at->value()));
 }
 
 }  // namespace
@@ -61,15 +59,17 @@ AuditVerdict verify_audit(const RocksStoreOptions& options, const std::optional<
                     "entry " + std::to_string(expected) + " is missing; the next one is " + std::to_string(sequence));
     }
     const std::optional<AuditValue> value = split_audit_value(view(at->value()));
-    if (!value || chain_hash(key, place.hash, value->entry) != value->hash || !decode_audit_entry(value->entry)) {
+    const std::size_t entries = value ? decode_audit_row(value->row).size() : 0;
+    if (entries == 0 || chain_hash(key, place.hash, value->row) != value->hash) {
+      const std::string which = entries > 1 ? "a row of entries from " : "entry ";
       return broken(
           verdict, sequence,
-          "entry " + std::to_string(sequence) + " does not follow from the one before it: it, or its place, was changed");
+          which + std::to_string(sequence) + " does not follow from the one before it: it, or its place, was changed");
     }
-    place = {.sequence = sequence, .hash = value->hash};
+    place = {.sequence = sequence + entries - 1, .hash = value->hash};
     if (verdict.first == 0) verdict.first = sequence;
-    verdict.last = sequence;
-    if (head && head->sequence == sequence) {
+    verdict.last = place.sequence;
+    if (head && head->sequence >= sequence && head->sequence <= place.sequence) {
       if (!(*head == place)) return broken(verdict, sequence, "the trail is not the one whose head was saved");
       met = true;
     }
@@ -93,9 +93,11 @@ void for_each_audit_row(const RocksStoreOptions& options, const std::function<vo
   const std::unique_ptr<rocksdb::Iterator> at(opened.database.db->NewIterator({}, opened.database.audit));
   for (at->SeekToFirst(); at->Valid(); at->Next()) {
     const std::optional<AuditValue> value = split_audit_value(view(at->value()));
-    const std::optional<engine::AuditEntry> entry = value ? decode_audit_entry(value->entry) : std::nullopt;
-    if (!entry) throw engine::StoreError("there is an entry that cannot be read; run: watchword audit verify");
-    visit({.sequence = decode_big_endian(view(at->key())), .entry = *entry});
+    std::vector<engine::AuditEntry> entries;
+    if (value) entries = decode_audit_row(value->row);
+    if (entries.empty()) throw engine::StoreError("there is an entry that cannot be read; run: watchword audit verify");
+    std::uint64_t sequence = decode_big_endian(view(at->key()));
+    for (engine::AuditEntry& entry : entries) visit({.sequence = sequence++, .entry = std::move(entry)});
   }
   if (!at->status().ok()) throw engine::StoreError("the audit trail cannot be read: " + at->status().ToString());
 }

@@ -5,6 +5,7 @@
 #include <openssl/hmac.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <stdexcept>
 
@@ -14,10 +15,14 @@ namespace watchword::storage {
 namespace {
 
 constexpr char entry_version = 1;
+constexpr char bundle_version = 2;
 constexpr std::string_view head_word = "watchword-audit-head-1 ";
 
 void put_text(std::string& out, std::string_view text) {
-  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(text.size() >> shift);
+  const std::size_t size = text.size();
+  const char bytes[] = {static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                        static_cast<char>(size)};
+  out.append(bytes, sizeof bytes);
   out += text;
 }
 
@@ -35,12 +40,30 @@ struct Taker {
     rest.remove_prefix(count);
     return taken;
   }
-  std::string text() {
-    std::size_t size = 0;
-    for (const char c : bytes(4)) size = size << 8 | static_cast<unsigned char>(c);
-    return std::string(bytes(size));
+  std::size_t number(std::size_t size) {
+    std::size_t value = 0;
+    for (const char c : bytes(size)) value = value << 8 | static_cast<unsigned char>(c);
+    return value;
   }
+  std::string text() { return std::string(bytes(number(4))); }
 };
+
+void put_u16(std::string& out, std::size_t number) {
+  out += static_cast<char>(number >> 8);
+  out += static_cast<char>(number);
+}
+
+std::uint64_t unsigned_ms(engine::UnixMillis at) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, at.value));
+}
+
+auto texts_of(const engine::AuditNote& note) {
+  return std::array{note.actor, note.address, note.trace, note.action, note.user, note.device, note.detail};
+}
+auto texts_of(engine::AuditEntry& entry) {
+  return std::array{&entry.origin.actor, &entry.origin.address, &entry.origin.trace, &entry.action,
+                    &entry.user,         &entry.device,         &entry.detail};
+}
 
 AuditHash keyed_hash(const engine::SecretBytes& key, std::string_view first, std::string_view second) {
   AuditHash hash{};
@@ -94,33 +117,75 @@ std::optional<AuditHash> from_hex(std::string_view text) {
 
 }  // namespace
 
-std::string encode_audit_entry(const engine::AuditEntry& entry) {
+std::string encode_audit_entry(const engine::AuditNote& entry) {
   std::string out(1, entry_version);
-  out += encode_big_endian(static_cast<std::uint64_t>(std::max<std::int64_t>(0, entry.at.value)));
-  for (const std::string* text : {&entry.origin.actor, &entry.origin.address, &entry.origin.trace, &entry.action,
-                                  &entry.user, &entry.device, &entry.detail}) {
-    put_text(out, *text);
+  out += encode_big_endian(unsigned_ms(entry.at));
+  for (const std::string_view text : texts_of(entry)) put_text(out, text);
+  return out;
+}
+
+std::size_t bundle_length(std::span<const engine::AuditNote> entries) {
+  const std::size_t most = std::min(entries.size(), bundle_entries_max);
+  std::size_t count = 1;
+  while (count < most && unsigned_ms(entries[count].at) >= unsigned_ms(entries[count - 1].at) &&
+         unsigned_ms(entries[count].at) - unsigned_ms(entries[0].at) <= bundle_span_ms) {
+    ++count;
+  }
+  return std::min(count, most);
+}
+
+std::string encode_audit_bundle(std::span<const engine::AuditNote> entries) {
+  constexpr std::size_t usual_bytes = 64;
+  std::string out;
+  out.reserve(usual_bytes * (entries.size() + 2));
+  out += bundle_version;
+  put_u16(out, entries.size());
+  out += encode_big_endian(unsigned_ms(entries.front().at));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    put_u16(out, unsigned_ms(entries[i].at) - unsigned_ms(entries.front().at));
+    const auto texts = texts_of(entries[i]);
+    unsigned same = 0;
+    if (i > 0) {
+      const auto before = texts_of(entries[i - 1]);
+      for (std::size_t t = 0; t < texts.size(); ++t) same |= (texts[t] == before[t] ? 1u : 0u) << t;
+    }
+    out += static_cast<char>(same);
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+      if ((same >> t & 1) == 0) put_text(out, texts[t]);
+    }
   }
   return out;
 }
 
-std::optional<engine::AuditEntry> decode_audit_entry(std::string_view bytes) {
-  if (bytes.empty() || bytes.front() != entry_version) return std::nullopt;
-  Taker in{bytes.substr(1)};
-  engine::AuditEntry entry;
-  const std::string_view at = in.bytes(8);
-  if (!in.good) return std::nullopt;
-  entry.at.value = static_cast<std::int64_t>(decode_big_endian(at));
-  for (std::string* text : {&entry.origin.actor, &entry.origin.address, &entry.origin.trace, &entry.action, &entry.user,
-                            &entry.device, &entry.detail}) {
-    *text = in.text();
-  }
-  if (!in.good || !in.rest.empty()) return std::nullopt;
-  return entry;
+std::size_t audit_row_length(std::string_view bytes) {
+  if (bytes.empty()) return 0;
+  if (bytes.front() == entry_version) return 1;
+  if (bytes.front() != bundle_version) return 0;
+  return Taker{bytes.substr(1)}.number(2);
 }
 
-AuditHash chain_hash(const engine::SecretBytes& key, const AuditHash& previous, std::string_view entry) {
-  return keyed_hash(key, view(previous), entry);
+std::vector<engine::AuditEntry> decode_audit_row(std::string_view bytes) {
+  const std::size_t count = audit_row_length(bytes);
+  if (count == 0 || count > bundle_entries_max) return {};
+  const bool bundled = bytes.front() == bundle_version;
+  Taker in{bytes.substr(bundled ? 3 : 1)};
+  const std::size_t first_at = in.number(8);
+  std::vector<engine::AuditEntry> entries(count);
+  for (std::size_t i = 0; i < count && in.good; ++i) {
+    entries[i].at.value = static_cast<std::int64_t>(first_at + (bundled ? in.number(2) : 0));
+    const std::size_t same = bundled ? in.number(1) : 0;
+    if (i == 0 && same != 0) return {};
+    const auto texts = texts_of(entries[i]);
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+      *texts[t] = (same >> t & 1) != 0 ? *texts_of(entries[i - 1])[t] : in.text();
+    }
+  }
+  if (!in.good || !in.rest.empty()) return {};
+  return entries;
+}
+
+AuditHash chain_hash(const engine::SecretBytes& key, const AuditHash& previous, std::string_view row) {
+  return keyed_hash(key, view(previous), row);
 }
 
 std::string encode_audit_start(const engine::SecretBytes& key, const AuditPlace& before_first) {
@@ -161,11 +226,15 @@ std::optional<AuditPlace> parse_audit_head(const engine::SecretBytes& key, std::
 std::optional<AuditValue> split_audit_value(std::string_view value) {
   if (value.size() < audit_hash_bytes) return std::nullopt;
   const std::size_t size = value.size() - audit_hash_bytes;
-  return AuditValue{.entry = value.substr(0, size), .hash = hash_of(value.substr(size))};
+  return AuditValue{.row = value.substr(0, size), .hash = hash_of(value.substr(size))};
 }
 
 std::string audit_time_prefix() {
   return "t";
+}
+
+std::string audit_summary_prefix() {
+  return "s";
 }
 
 std::string audit_user_prefix(std::string_view user) {
@@ -180,8 +249,26 @@ std::string audit_action_prefix(std::string_view action) {
   return prefix;
 }
 
+// FNV-1a, folded: what is kept on disk must not depend on a library's hash.
+std::uint16_t audit_user_mark(std::string_view user) {
+  std::uint32_t hash = 2166136261u;
+  for (const char c : user) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return static_cast<std::uint16_t>(hash ^ hash >> 16);
+}
+
+void append_audit_mark(std::string& summary, std::uint16_t mark) {
+  put_u16(summary, mark);
+}
+
+bool has_audit_mark(std::string_view summary, std::uint16_t mark) {
+  for (std::size_t i = 0; i + 1 < summary.size(); i += 2) {
+    if (Taker{summary.substr(i)}.number(2) == mark) return true;
+  }
+  return false;
+}
+
 std::string audit_moment(std::int64_t at_ms, std::uint64_t sequence) {
-  return encode_big_endian(static_cast<std::uint64_t>(std::max<std::int64_t>(0, at_ms))) + encode_big_endian(sequence);
+  return encode_big_endian(unsigned_ms({at_ms})) + encode_big_endian(sequence);
 }
 
 }  // namespace watchword::storage

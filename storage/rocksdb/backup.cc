@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
 
 #include "storage/fence_file.h"
 #include "storage/master_key.h"
@@ -37,12 +40,50 @@ void refuse_unless(const rocksdb::Status& status, const std::string& what) {
 // Nothing may be in the way but what an earlier restore that did not end left, and the master key.
 void check_target(const RocksStoreOptions& options) {
   const std::filesystem::path& target = options.data_dir;
-  if (!std::filesystem::exists(target)) return;
-  for (const auto& entry : std::filesystem::directory_iterator(target)) {
+  std::error_code fault;
+  const std::filesystem::file_type there = std::filesystem::status(target, fault).type();
+  if (there == std::filesystem::file_type::not_found) return;
+  std::filesystem::directory_iterator entries(target, fault);
+  if (fault) {
+    throw OpenError("cannot restore into " + target.string() + ": " + fault.message() +
+                    "; name a directory that is not there yet");
+  }
+  for (const auto& entry : entries) {
     const std::string name = entry.path().filename().string();
     if (name == "master.key" || name == "watchword.lock" || name == "db" || name == "FENCE") continue;
     throw OpenError(target.string() + " is not empty (" + name + "); restore into a new directory. Nothing was changed");
   }
+}
+
+// A backup holds sealed secrets and everybody's names, so its directory is its owner's alone. One that holds other things is
+// left as it is: whoever names /tmp by mistake does not shut everybody out of it.
+void prepare_backup_dir(const std::filesystem::path& directory) {
+  const auto refuse = [&directory](const std::string& reason) {
+    throw engine::StoreError("cannot use the backup directory " + directory.string() + ": " + reason);
+  };
+  static constexpr std::array<std::string_view, 5> ours{"meta", "private", "shared", "shared_checksum", "lost+found"};
+  std::error_code fault;
+  std::filesystem::create_directories(directory, fault);
+  if (fault) refuse(fault.message());
+  std::filesystem::directory_iterator entries(directory, fault);
+  if (fault) refuse(fault.message());
+  for (const auto& entry : entries) {
+    const std::string name = entry.path().filename().string();
+    if (std::find(ours.begin(), ours.end(), name) != ours.end()) continue;
+    refuse("it holds other things (" + name + "); name one that is for backups alone");
+  }
+  if (chmod(directory.c_str(), 0700) != 0) refuse(std::error_code(errno, std::generic_category()).message());
+}
+
+// The key is in no backup.
+engine::SecretBytes master_key_for_restore(const RocksStoreOptions& options) {
+  const std::optional<std::filesystem::path> file = master_key_file(options);
+  std::error_code fault;
+  if (file && !std::filesystem::exists(*file, fault) && !fault) {
+    throw OpenError("put the master key of the backup's day, which is in no backup, at " + file->string() +
+                    " (0600, in a directory of 0700) and run this again");
+  }
+  return read_master_key(options);
 }
 
 // Which recovery codes were used since the backup is unknown, so none of them may be.
@@ -63,11 +104,7 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() 
   const std::unique_lock running(backup_mutex_, std::try_to_lock);
   if (!running) return tl::unexpected(engine::BackupRefusal::running);
   if (failed_) throw engine::StoreError("the store needs a restart before it can be backed up");
-  std::error_code fault;
-  std::filesystem::create_directories(options_.backup_dir, fault);
-  if (fault || chmod(options_.backup_dir.c_str(), 0700) != 0) {
-    throw engine::StoreError("cannot use the backup directory " + options_.backup_dir.string());
-  }
+  prepare_backup_dir(options_.backup_dir);
   rocksdb::BackupEngine* opened = nullptr;
   throw_unless_done(
       rocksdb::BackupEngine::Open(rocksdb::Env::Default(),
@@ -91,7 +128,11 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() 
 
 Restored restore_backup(const std::filesystem::path& backup_dir, std::uint32_t backup, const RocksStoreOptions& options) {
   check_target(options);
-  if (!std::filesystem::is_directory(backup_dir)) throw OpenError("there is no directory " + backup_dir.string());
+  std::error_code fault;
+  if (!std::filesystem::is_directory(backup_dir, fault)) {
+    throw OpenError("there is no directory " + backup_dir.string() + (fault ? " to be seen: " + fault.message() : "") +
+                    "; name the one that backups were made in");
+  }
   rocksdb::BackupEngineReadOnly* opened = nullptr;
   refuse_unless(rocksdb::BackupEngineReadOnly::Open(rocksdb::Env::Default(), engine_options(backup_dir, 0), &opened),
                 backup_dir.string() + " holds no backups");
@@ -108,7 +149,7 @@ Restored restore_backup(const std::filesystem::path& backup_dir, std::uint32_t b
   }
   refuse_unless(backups->VerifyBackup(wanted->backup_id, true),
                 "the backup is damaged; nothing was restored. Take another one (--backup ID)");
-  const engine::SecretBytes master_key = read_master_key(options);
+  const engine::SecretBytes master_key = master_key_for_restore(options);
 
   make_private_directory(options.data_dir);
   const DirectoryLock lock(options.data_dir);

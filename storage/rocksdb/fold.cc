@@ -40,15 +40,19 @@ void RocksStore::run_folds() {
   }
 }
 
-// A bounded piece a fold, so that a shorter retention does not stop the folds for an hour. Only what the clock says is too
-// old goes, so a crash in between leaves more, never less.
+// In pieces, so that no batch holds the writer up for long, and for a bounded time a fold, so that a shorter retention does
+// not stop the folds for an hour. Only what the clock says is too old goes, so a crash in between leaves more, never less.
 void RocksStore::retire_audit() {
-  constexpr std::size_t entries_per_fold_max = 10000;
+  constexpr std::size_t piece = 2000;
+  constexpr std::chrono::milliseconds time_max{500};
   constexpr std::int64_t day_ms = 86'400'000;
   if (options_.audit_retention_days == 0 || failed_) return;
   try {
     const std::int64_t kept_ms = static_cast<std::int64_t>(options_.audit_retention_days) * day_ms;
-    audit_.retire({engine::wall_now().value - kept_ms}, entries_per_fold_max);
+    const engine::UnixMillis before{engine::wall_now().value - kept_ms};
+    const auto end = std::chrono::steady_clock::now() + time_max;
+    while (audit_.retire(before, piece) >= piece && std::chrono::steady_clock::now() < end) {
+    }
   } catch (const std::exception& fault) {
     fail_for_good(fault.what());
   }

@@ -15,7 +15,9 @@ enum EntryKind : std::uint8_t { entry_write = 1, entry_erase = 2, entry_erase_us
 template <class Number>
 void put(std::string& out, Number value) {
   const auto bits = static_cast<std::make_unsigned_t<Number>>(value);
-  for (std::size_t i = 0; i < sizeof(Number); ++i) out += static_cast<char>(static_cast<std::uint64_t>(bits) >> (8 * i));
+  char bytes[sizeof(Number)];
+  for (std::size_t i = 0; i < sizeof(Number); ++i) bytes[i] = static_cast<char>(static_cast<std::uint64_t>(bits) >> (8 * i));
+  out.append(bytes, sizeof bytes);
 }
 
 void put_text(std::string& out, std::string_view text) {

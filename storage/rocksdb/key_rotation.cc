@@ -99,6 +99,10 @@ RocksStore::Rotated RocksStore::take_master_key(const engine::SecretBytes& maste
                                                 const std::function<engine::Outcome(engine::Change&)>& commit) {
   engine::SecretBytes next;
   try {
+    if (std::error_code fault; !std::filesystem::exists(request.new_master_key_file, fault) && !fault) {
+      throw OpenError("there is no file " + request.new_master_key_file +
+                      "; one is made by: (umask 077; openssl rand -hex 32 > FILE)");
+    }
     next = read_master_key_file(request.new_master_key_file);
   } catch (const OpenError& fault) {
     return refuse(RotationRefusal::new_master_key, fault.what());

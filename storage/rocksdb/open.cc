@@ -156,7 +156,11 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
   Database database;
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status = open(database_dir(options).string(), families, &database.all, &opened);
-  if (!status.ok()) throw OpenError("the store in " + options.data_dir.string() + " does not open: " + status.ToString());
+  if (!status.ok()) {
+    throw OpenError(
+        "the store in " + options.data_dir.string() + " does not open: " + status.ToString() +
+        (status.IsCorruption() ? ". A backup goes into a new directory: watchword restore BACKUPS --data-dir NEW" : ""));
+  }
   database.db.reset(opened);
   database.documents = database.all[0];
   database.journal = database.all[1];
@@ -205,7 +209,11 @@ void init_data_dir(const RocksStoreOptions& options) {
 }
 
 OpenedDatabase open_existing(const RocksStoreOptions& options) {
-  if (!std::filesystem::exists(format_file(options))) {
+  std::error_code fault;
+  if (!std::filesystem::exists(format_file(options), fault)) {
+    if (fault == std::errc::permission_denied) {
+      throw OpenError("this user may not look into " + options.data_dir.string() + "; run this as the one it belongs to");
+    }
     throw OpenError("there is no store in " + options.data_dir.string() + "; run: watchword init --data-dir " +
                     options.data_dir.string());
   }

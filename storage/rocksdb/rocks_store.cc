@@ -146,7 +146,8 @@ void RocksStore::put_change(rocksdb::WriteBatch& batch, const engine::Change& ch
     batch.Delete(database_.documents, std::string(document_prefix) + name);
   }
   for (const auto& [name, row] : change.put_keys) batch.Put(database_.documents, name, row);
-  for (const engine::AuditEntry& entry : change.audit) audit_.append(batch, entry);
+  audit_.append(batch, change.audit);
+  audit_.append(batch, change.notes);
 }
 
 void RocksStore::put_rows(rocksdb::WriteBatch& batch, std::span<const engine::UserRecord> users) {

@@ -1,10 +1,10 @@
 """Administrators at work: nobody's change is lost, a policy holds everywhere at once, and nothing gives an attempt back."""
-import json
+import re
 import time
 
 import pytest
 
-from watchword import assert_problem, in_parallel, path_of, request_bytes, steady
+from watchword import Connection, Phone, assert_problem, eventually, in_parallel, path_of, request_bytes, steady, unbase32
 
 
 # ------------------------------------------------------------------------------------------------- two at once
@@ -186,6 +186,49 @@ def test_a_policy_is_taken_whole_or_not_at_all(shared, change, status, field):
 ])
 def test_bad_input_is_named(shared, method, path, body, status):
     assert_problem(shared.call(method, path, body), status)
+
+
+def test_the_window_of_registration_is_apart_from_the_one_of_signing_in(timed):
+    def confirmed_with(user, steps_late):
+        begun = timed.begin(user)
+        phone = Phone(unbase32(begun["secret"]), user=user, device=begun["id"])
+        told = timed.confirm(user, begun["id"], phone.code_of(phone.step(timed.now()) - steps_late))
+        return phone, told["result"]
+
+    timed.set_policy(registration_window_steps=4, window_steps=1)
+    phone, result = confirmed_with("ada", 4)
+    assert result == "accepted"
+    timed.clock.forward(3600)  # nothing is learned from the code that confirms
+    assert timed.result("ada", phone.code_of(phone.step(timed.now()) - 3)) == "rejected"
+    assert timed.result("ada", phone.code(timed.now())) == "accepted"
+    timed.set_policy(registration_window_steps=0, window_steps=3)
+    assert confirmed_with("bo", 1)[1] == "rejected"
+    phone, result = confirmed_with("cy", 0)
+    assert result == "accepted"
+    timed.clock.forward(3600)
+    assert timed.result("cy", phone.code_of(phone.step(timed.now()) - 3)) == "accepted"
+
+
+# -------------------------------------------------------------------------------------------------- listeners
+
+PATHS = {"verify": ("POST", "/v1/verify", {"user": "ada", "code": "123456"}), "admin": ("GET", "/v1/policy", None),
+         "portal": ("GET", "/portal/api/config", None), "metrics": ("GET", "/metrics", None)}
+
+
+def test_each_plane_is_where_the_configuration_puts_it_and_nowhere_else(make_server):
+    listener = '[[listener]]\nhost = "127.0.0.1"\nport = 0\nplanes = ["{}"]\n'
+    server = make_server(config="".join(map(listener.format, PATHS))).start(ready=False)
+    ports = dict(zip(PATHS, eventually(lambda: len(found := re.findall(
+        r'"listening","address":"127\.0\.0\.1:(\d+)"', server.log())) == 4 and found, 20, "four listeners")))
+    for served, port in ports.items():
+        with Connection(int(port), server.admin) as connection:
+            for plane, (method, path, body) in PATHS.items():
+                answer = connection.request(method, path, body)
+                if plane == served:
+                    assert answer.status == 200, (served, plane, answer)
+                else:
+                    assert_problem(answer, 404)
+            assert connection.request("GET", "/healthz").status == 200
 
 
 # -------------------------------------------------------------------------------------------------- lockout

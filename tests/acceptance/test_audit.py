@@ -251,7 +251,7 @@ def test_commands_that_own_the_directory_are_told(server, tmp_path):
         lines = run("audit", "export", "--data-dir", str(directory)).stdout.splitlines()
         return [(one["actor"], one["action"], one.get("detail")) for one in map(json.loads, lines)]
 
-    imported = ("cli", "import", {"rows": 2, "devices": 1, "new_users": 1, "refused": 1})
+    imported = ("cli", "import", {"rows": 2, "devices": 1, "unchanged": 0, "new_users": 1, "refused": 1})
     assert told(server.data_dir)[1] == imported
     assert told(server.data_dir)[2][:2] == ("cli", "backup.make")
     assert [one[:2] for one in told(target)[1:]] == [imported[:2], ("cli", "restore")]

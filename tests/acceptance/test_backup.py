@@ -177,7 +177,7 @@ def test_a_restore_overwrites_nothing_and_serves_nothing_with_a_wrong_key(backed
 
     (tmp_path / "keyless").mkdir()
     done = run(backed, "restore", backed.backups, "--data-dir", tmp_path / "keyless")
-    assert done.returncode == 1 and "master key file" in done.stderr
+    assert done.returncode == 1 and "master key" in done.stderr
 
 
 def test_a_damaged_backup_is_not_restored(backed, tmp_path):

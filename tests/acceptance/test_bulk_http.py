@@ -307,6 +307,8 @@ def test_the_command_line_imports_into_and_exports_from_a_running_server(server)
     done = remote(server, "import", csv_file(server, GOOD))
     assert done.returncode == 0, done.stderr
     assert "Imported 4 of 4 rows, 4 new users" in done.stderr
+    again = remote(server, "import", csv_file(server, GOOD))
+    assert again.returncode == 0 and "Imported 0 of 4 rows, 0 new users; 4 were there already." in again.stderr, again.stderr
     for phone in GOOD:
         assert server.result(phone.user, phone.code(time.time())) == "accepted"
     told = remote(server, "export")
@@ -340,7 +342,7 @@ def test_the_command_line_says_what_is_wrong(server):
     assert remote(server, "import", file, "--data-dir", server.data_dir).returncode == 2
     gone = run("export", "--url", "http://127.0.0.1:1", environment={"WATCHWORD_API_KEY": "x"})
     assert gone.returncode == 1 and "connect" in gone.stderr
-    assert run("export", "--url", "ftp://x", environment={"WATCHWORD_API_KEY": "x"}).returncode == 1
+    assert run("export", "--url", "ftp://x", environment={"WATCHWORD_API_KEY": "x"}).returncode == 2
     no_place = remote(server, "backup")
     assert no_place.returncode == 1 and "409" in no_place.stderr
     assert run("backup").returncode == 2

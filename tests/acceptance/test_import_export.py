@@ -180,10 +180,15 @@ def test_importing_the_same_file_again_changes_nothing_that_was_there(make_serve
     server.start()
     code = phone.code(time.time())
     assert server.result("ada", code) == "accepted"
+    tag = server.call("GET", path_of("ada")).headers["etag"]
     server.stop()
-    again = import_text(server, HEADER + f"ada,phone,{base32(phone.secret)},,,\n")
-    assert again.returncode in (0, 1)
+    rows = HEADER + f"ada,phone,{base32(phone.secret)},,,\n" + f"bo,phone,{base32(Phone.made('bo').secret)},,,\n" * 2
+    again = import_text(server, rows)
+    assert again.returncode == 0 and "Imported 1 of 3 rows, 1 new users; 2 were there already." in again.stderr, again.stderr
+    other = import_text(server, HEADER + f"ada,phone,{base32(Phone.made('bo').secret)},,,\nada,other,{base32(phone.secret)},,,\n")
+    assert other.returncode == 1 and "2 rows were refused" in other.stderr, "what is not the same is refused"
     server.start()
+    assert server.call("GET", path_of("ada")).headers["etag"] == tag
     assert len(server.expect(200, "GET", path_of("ada", "devices"))["devices"]) == 1
     assert server.result("ada", code) == "replayed", "a second import brings no used code back"
 

@@ -180,7 +180,7 @@ def test_the_command_asks_a_running_server_and_follows_it(make_server):
     done = watchword.run("keys", "rotate", "--data-dir", server.data_dir)
     assert done.returncode == 1 and str(server.process.pid) in done.stderr
     for key, url_given, wanted, code in (("", url, "WATCHWORD_API_KEY", 2), ("ww_wrong", url, "401", 1),
-                                         (server.admin, "ftp://x", "http://", 1), (server.admin, url + "/v1", "404", 1),
+                                         (server.admin, "ftp://x", "http://", 2), (server.admin, url + "/v1", "404", 1),
                                          (server.admin, "http://127.0.0.1:1", "cannot connect", 1)):
         done = watchword.run("keys", "rotate", "--url", url_given, environment={"WATCHWORD_API_KEY": key})
         assert done.returncode == code and wanted in done.stderr, (wanted, done.stderr)

@@ -2,6 +2,8 @@
 import os
 import pathlib
 import secrets
+import subprocess
+import tempfile
 
 import pytest
 
@@ -79,6 +81,22 @@ def test_the_credential_that_systemd_lays_out_is_taken(tmp_path):
     os.chmod(key, 0o444)
     done = show(environment=environment)
     assert done.returncode == 1 and "can be read by others" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes somebody else")
+def test_credentials_that_cannot_be_looked_at_are_not_replaced_by_another_key(tmp_path):
+    credentials = tmp_path / "credentials"
+    credentials.mkdir(mode=0o700)
+    key_file(credentials / "master.key")
+    with tempfile.TemporaryDirectory() as place:  # where somebody else may go
+        os.chmod(place, 0o777)
+        command = [watchword.BINARY, "init", "--data-dir", f"{place}/data"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, user=65534, cwd="/", env={"CREDENTIALS_DIRECTORY": str(credentials)})
+        except PermissionError:
+            pytest.skip("nobody may not run the binary where it is")
+        assert done.returncode == 1 and "the credential" in done.stderr and "Permission denied" in done.stderr, done
+        assert not (pathlib.Path(place) / "data" / "master.key").exists()
 
 
 def test_a_command_of_the_server_is_not_left_running(tmp_path):

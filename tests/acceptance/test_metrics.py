@@ -145,9 +145,49 @@ def test_the_console_shows_the_same(shared):
         assert_problem(connection.request("GET", "/console/api/metrics", headers={"Cookie": cookie}), 403)
 
 
+def test_the_console_has_what_came_before_it_was_opened(make_server):
+    server = make_server().start()
+    steady()
+    phone = server.register("early", step_back=1)
+    assert server.result("early", phone.code(server.now())) == "accepted"
+    assert server.result("early", phone.code(server.now())) == "replayed"
+    for _ in range(3):
+        assert server.result("early", phone.wrong_code(server.now())) == "rejected"
+    with server.connect() as connection:
+        connection.key = None
+
+        def history(scope):
+            opened = connection.request("POST", "/console/api/session", {"api_key": server.new_key(scope)["key"]})
+            cookie = opened.headers["set-cookie"].split(";")[0]
+            return connection.request("GET", "/console/api/metrics/history", headers={"Cookie": cookie})
+
+        def told():
+            answer = history("metrics")
+            assert answer.status == 200 and "no-store" in answer.headers["cache-control"], answer
+            body = answer.json()
+            return body if body["readings"] and body["readings"][-1]["verifications"]["rejected"] == 3 else None
+
+        shown = eventually(told, every_s=0.5, what="a reading after the verifications")
+        assert shown["interval_s"] == 5 and len(shown["bounds_s"]) == 19
+        times = [reading["at_ms"] for reading in shown["readings"]]
+        assert times == sorted(times) and all(4_500 < after - before < 7_000 for before, after in zip(times, times[1:]))
+        last = shown["readings"][-1]
+        assert last["verifications"] == {"accepted": 1, "rejected": 3, "replayed": 1, "locked": 0, "no_device": 0, "invalid": 0,
+                                         "unavailable": 0, "overloaded": 0}
+        assert sum(last["verification_duration"]) == 5 and len(last["verification_duration"]) == 20
+        assert sum(last["commit_duration"]) >= 4
+        assert_problem(history("read"), 403)
+
+
 def test_without_metrics_there_are_none(make_server):
     server = make_server(config="[metrics]\nenabled = false\n").start()
     assert_problem(server.call("GET", "/metrics"), 404)
+    with server.connect() as connection:
+        connection.key = None
+        opened = connection.request("POST", "/console/api/session", {"api_key": server.admin})
+        cookie = opened.headers["set-cookie"].split(";")[0]
+        for path in ["/console/api/metrics", "/console/api/metrics/history"]:
+            assert_problem(connection.request("GET", path, headers={"Cookie": cookie}), 404)
     phone = server.register("ada", step_back=1)
     assert server.result("ada", phone.code(server.now())) in ("accepted", "replayed")
 

@@ -1,7 +1,7 @@
 // The administrator's console over 100,000 people.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enterConsole, enterPortal, launch, picture, visit } from "./support/browser.mjs";
+import { accessibilityFaults, enterConsole, launch, picture, visit } from "./support/browser.mjs";
 import { madeSecret, phone, scan, secretOf, steady } from "./support/phone.mjs";
 import { begin, typeCode } from "./support/portal.mjs";
 import { Server } from "./support/server.mjs";
@@ -113,6 +113,60 @@ test("a device is disabled, enabled and removed, and the lock of a person is lif
   await visitor.close();
 });
 
+test("a device whose clock has run away is resynchronised by two codes in a row, read over the phone", async () => {
+  const user = nameOf(55_555);
+  const aheadS = 5 * 30;
+  const visitor = await enterConsole(browser, server);
+  const { page } = visitor;
+  await find(page, user);
+  await steady(15);
+  const [shows, follows, later] = [0, 30, 60].map((laterS) => known.code(aheadS + laterS));
+  assert.equal((await server.verify(user, shows)).result, "rejected");
+  await page.getByRole("button", { name: "Resync Phone 55555" }).click();
+  const dialog = page.getByRole("dialog");
+  const [first, second] = [dialog.getByLabel("Code that it shows now"), dialog.getByLabel("Code that follows")];
+  await dialog.getByRole("button", { name: "Resync" }).click();
+  await dialog.getByRole("alert").getByText("The code has 6 digits.").waitFor();
+  await first.fill(shows);
+  await second.fill(known.wrongCode());
+  await dialog.getByRole("button", { name: "Resync" }).click();
+  await dialog.getByRole("alert").getByText("These are not two codes in a row of this device").waitFor();
+  assert.deepEqual(await accessibilityFaults(page), []);
+  await picture(page, "console-resync");
+  await second.fill(follows);
+  await dialog.getByRole("button", { name: "Resync" }).click();
+  await page.getByText(/“Phone 55555” is in step again\. Its clock: [56] steps ahead\./).waitFor();
+  await rowOf(page, "Phone 55555").getByText(/[56] steps ahead/).waitFor();
+  assert.equal((await server.verify(user, later)).result, "accepted");
+  const { entries } = await server.rest("GET", `/v1/audit?user=${encodeURIComponent(user)}&action=device.resync`);
+  assert.deepEqual(entries.map(({ detail }) => detail.result).sort(), ["accepted", "rejected"]);
+  assert.match(entries[0].actor, /^console:/);
+  await visitor.close();
+});
+
+test("what somebody else changed about a person meanwhile is shown, not overwritten", async () => {
+  const user = nameOf(66666);
+  const visitor = await enterConsole(browser, server);
+  const { page } = visitor;
+  await page.goto(`${server.base}/console/#/users/${user}`);
+  await page.getByRole("heading", { name: user, level: 1 }).waitFor();
+  const [device] = (await server.rest("GET", `/v1/users/${user}`)).devices;
+  await rowOf(page, "Phone 66666").getByText("Active").waitFor();
+  await server.rest("PATCH", `/v1/users/${user}/devices/${device.id}`, { name: "Renamed" });
+  await page.getByRole("button", { name: "Disable Phone 66666" }).click();
+  await page.getByRole("alert").getByText("Somebody has changed").waitFor();
+  await rowOf(page, "Renamed").getByText("Active").waitFor();
+
+  await server.rest("PATCH", `/v1/users/${user}/devices/${device.id}`, { enabled: false });
+  await page.getByRole("button", { name: "Remove this person" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("alert").getByText("Somebody has changed").waitFor();
+  await rowOf(page, "Renamed").getByText("Disabled").waitFor();
+  await page.getByRole("button", { name: "Enable Renamed" }).click();
+  await page.getByText("“Renamed” works again.").waitFor();
+  await visitor.close();
+});
+
 test("a link is minted, opens the portal as that person, and the audit trail says who made it", async () => {
   const visitor = await enterConsole(browser, server);
   const { page } = visitor;
@@ -146,12 +200,17 @@ test("a device is registered on behalf of a person, from the QR code", async () 
   await page.goto(`${server.base}/console/#/users/beside`);
   await page.getByLabel("Device name").fill("Token 7");
   await page.getByRole("button", { name: "Begin registration" }).click();
+  await rowOf(page, "Token 7").getByText("Pending").waitFor();
+  await page.getByRole("button", { name: "Show QR code" }).click();
   await page.getByRole("img", { name: "QR code for your authenticator app" }).scrollIntoViewIfNeeded();
   const app = phone(secretOf(scan(await picture(page, "console-behalf"))));
   await steady();
   await page.getByLabel("Code that the device shows").fill(app.wrongCode());
   await page.getByRole("button", { name: "Confirm" }).click();
   await page.getByRole("alert").getByText("That code is not right.").waitFor();
+  await page.getByLabel("Code that the device shows").fill(app.code(-180));
+  await page.getByRole("button", { name: "Confirm" }).click();
+  await page.getByRole("alert").getByText(/the device's clock is [34] minutes behind/).waitFor();
   await page.getByLabel("Code that the device shows").fill(app.code());
   await page.getByRole("button", { name: "Confirm" }).click();
   await page.getByText("“Token 7” is registered.").waitFor();

@@ -99,6 +99,28 @@ test("verifications per second by result, percentiles of latency and of the grou
   await visitor.close();
 });
 
+test("what came before the page was opened is there when it opens, and after a reload", { timeout: 90_000 }, async () => {
+  await steady();
+  for (let i = 0; i < 20; ++i) await server.verify("nobody at all", "000000");
+  await pause(6_000); // until the server has read it
+  const visitor = await enterConsole(browser, server);
+  const { page } = visitor;
+  await page.getByRole("navigation", { name: "Sections" }).getByRole("link", { name: "Live" }).click();
+  const rate = panel(page, "Verifications per second");
+  for (const opened of ["first", "again"]) {
+    await rate.getByRole("button", { name: "Table" }).click();
+    // The newest rows, at once: most of what is there came before this page, and the twenty questions are among it.
+    await rate.getByRole("row").nth(2).waitFor();
+    const nobody = await rate.locator("tbody tr td:nth-child(6)").allTextContents();
+    assert.ok(nobody.some((text) => Number(text) > 1), `${opened}: ${nobody}`);
+    if (opened === "first") {
+      await page.reload();
+      await page.getByRole("heading", { name: "Live" }).waitFor();
+    }
+  }
+  await visitor.close();
+});
+
 test("without the scope metrics the page says so", async () => {
   const { key } = await server.rest("POST", "/v1/api-keys", { name: "reader", scopes: ["read"] });
   const visitor = await enterConsole(browser, server, { key });

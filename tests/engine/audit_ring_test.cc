@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <thread>
 
 #include "tests/engine/engine_fixture.h"
@@ -20,15 +22,23 @@ AuditNote note(std::string_view user, std::string_view detail = "{}") {
           .detail = detail};
 }
 
+// As the committer does, with the room given back at once.
+void take(AuditRing& ring, std::vector<AuditEntry>& entries) {
+  std::vector<AuditNote> notes;
+  ring.take(notes);
+  std::transform(notes.begin(), notes.end(), std::back_inserter(entries), entry_of);
+  ring.done();
+}
+
 TEST(AuditRing, GivesBackWhatWasPushedOnceItIsPublished) {
   AuditRing ring;
   ASSERT_TRUE(ring.has_room(1));
   ring.push(note("ada", R"({"result":"rejected"})"));
   std::vector<AuditEntry> entries;
-  ring.take(entries);
+  take(ring, entries);
   EXPECT_TRUE(entries.empty());
   ring.publish();
-  ring.take(entries);
+  take(ring, entries);
   ASSERT_EQ(entries.size(), 1u);
   const AuditEntry expected{.at = {1'700'000'000'123},
                             .origin = {.actor = "key:0000000000000001", .address = "192.0.2.7", .trace = "t"},
@@ -37,7 +47,7 @@ TEST(AuditRing, GivesBackWhatWasPushedOnceItIsPublished) {
                             .device = "00000000000000ab",
                             .detail = R"({"result":"rejected"})"};
   EXPECT_EQ(entries.front(), expected);
-  ring.take(entries);
+  take(ring, entries);
   EXPECT_EQ(entries.size(), 1u);
 }
 
@@ -51,9 +61,21 @@ TEST(AuditRing, HasNoRoomWhenNobodyTakes) {
   EXPECT_GE(pushed, AuditRing::capacity / AuditRing::note_bytes_max);
   ring.publish();
   std::vector<AuditEntry> entries;
-  ring.take(entries);
+  take(ring, entries);
   EXPECT_EQ(entries.size(), pushed);
   EXPECT_TRUE(ring.has_room(AuditRing::capacity / AuditRing::note_bytes_max));
+}
+
+TEST(AuditRing, GivesRoomBackOnlyWhenItsReaderIsDone) {
+  AuditRing ring;
+  while (ring.has_room(1)) ring.push(note("ada"));
+  ring.publish();
+  std::vector<AuditNote> notes;
+  ring.take(notes);
+  EXPECT_FALSE(ring.has_room(1));
+  EXPECT_EQ(notes.back().user, "ada");
+  ring.done();
+  EXPECT_TRUE(ring.has_room(1));
 }
 
 TEST(AuditRing, LeavesOutADetailThatIsTooLong) {
@@ -61,7 +83,7 @@ TEST(AuditRing, LeavesOutADetailThatIsTooLong) {
   ring.push(note("ada", std::string(2000, 'x')));
   ring.publish();
   std::vector<AuditEntry> entries;
-  ring.take(entries);
+  take(ring, entries);
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(entries[0].user, "ada");
   EXPECT_EQ(entries[0].detail, "");
@@ -81,7 +103,7 @@ TEST(AuditRing, KeepsOrderAndContentAcrossThreadsAndItsEnd) {
   std::vector<AuditEntry> entries;
   while (seen < count) {
     entries.clear();
-    ring.take(entries);
+    take(ring, entries);
     for (const AuditEntry& entry : entries) {
       if (entry.user != "user" + std::to_string(seen++) || entry.action != "verification" || entry.detail != "{}") ++wrong;
     }
@@ -98,7 +120,7 @@ class GroupStore : public test::MemoryStore {
   void advance(std::span<const CellWrite> cells, std::span<const Change* const> changes, std::span<Outcome> cell_outcomes,
                std::span<Outcome> change_outcomes) noexcept override {
     std::size_t entries = 0;
-    for (const Change* change : changes) entries += change->audit.size();
+    for (const Change* change : changes) entries += change->audit.size() + change->notes.size();
     groups_seen.emplace_back(cells.size(), entries);
     MemoryStore::advance(cells, changes, cell_outcomes, change_outcomes);
   }

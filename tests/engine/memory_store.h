@@ -127,6 +127,7 @@ class MemoryStore : public Store {
     for (const auto& [name, text] : change.put_documents) documents_[name] = text;
     for (const std::string& name : change.erase_documents) documents_.erase(name);
     trail_.insert(trail_.end(), change.audit.begin(), change.audit.end());
+    for (const AuditNote& note : change.notes) trail_.push_back(entry_of(note));
   }
 
   std::atomic<bool> held_ = false;

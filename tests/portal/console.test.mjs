@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { bucketsOf, parseMetrics, pointBetween, quantileBetween, readingOf } = await load("console/metrics.ts");
+const { bucketsOf, parseMetrics, pointBetween, pointsOf, quantileBetween, readingOf, readingsOf } = await load("console/metrics.ts");
 const { changedFields, effectOf, fieldsOf, policyFields, valueOf, withValue } = await load("console/policy_fields.ts");
 const { query } = await load("console/api.ts");
 const { en } = await load("texts/en.ts");
@@ -48,6 +48,29 @@ test("two readings make rates by result and percentiles in milliseconds", () => 
   assert.ok(point.commitMs[2] <= 0.5);
   const restarted = pointBetween(readingOf(text(300, 20, 300, 0), 0), readingOf(text(1, 0, 1, 0), 2_000));
   assert.equal(restarted.rates.accepted, 0, "a restart of the server is no negative rate");
+});
+
+test("what the server remembers reads as its metrics do, and joins on to them", () => {
+  const reading = (at_ms, accepted, failed, fast) => ({
+    at_ms,
+    verifications: { accepted, unavailable: failed, overloaded: failed },
+    verification_duration: [fast, 0, 0],
+    commit_duration: [0, fast, 0],
+  });
+  const history = readingsOf({
+    server_time: "2026-01-01T00:00:10Z",
+    bounds_s: [0.001, 0.01],
+    readings: [reading(0, 100, 1, 100), reading(5_000, 600, 6, 600), reading(4_000, 0, 0, 0), reading(9_000, 100, 0, 10)],
+  });
+  const [first, after, ...more] = pointsOf(history);
+  assert.equal(first.rates.accepted, 100);
+  assert.equal(first.rates.failed, 2);
+  assert.ok(Math.abs(first.latencyMs[0] - 0.5) < 1e-9);
+  assert.ok(Math.abs(first.commitMs[0] - 5.5) < 1e-9);
+  assert.deepEqual([after.atS, more.length], [9, 0], "a clock that was set back leaves a gap");
+  assert.deepEqual(pointsOf(history.slice(0, 1)), []);
+  const joined = pointsOf([history[1], readingOf(text(800, 0, 700, 0), 7_000)]);
+  assert.equal(joined[0].rates.accepted, 100);
 });
 
 test("the stage that is shown is the whole where it is counted", () => {

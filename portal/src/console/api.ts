@@ -1,5 +1,7 @@
 // What the console says to the server: its own session, and the administrator's REST under it.
-import { Http, type Answer } from "../shared/http";
+import type { BegunDevice, Confirmation, Device } from "../shared/devices";
+import { Http } from "../shared/http";
+import type { History } from "./metrics";
 
 export interface ConsoleSession {
   csrf_token: string;
@@ -16,18 +18,7 @@ export interface UserPage {
   users: UserRow[];
   next_cursor?: string;
 }
-export interface AdminDevice {
-  id: string;
-  name: string;
-  status: "pending" | "active";
-  enabled: boolean;
-  created_at: string;
-  confirmed_at?: string;
-  last_used_at?: string;
-  expires_at?: string;
-  algorithm: string;
-  digits: number;
-  period: number;
+export interface AdminDevice extends Device {
   drift_steps: number;
 }
 export interface UserDetail {
@@ -40,12 +31,10 @@ export interface UserDetail {
   recovery_codes_left?: number;
   devices: AdminDevice[];
 }
-export interface BegunDevice {
-  id: string;
-  name: string;
-  secret: string;
-  digits: number;
-  qr: { svg: string } | null;
+export interface Resync {
+  result: "accepted" | "rejected" | "replayed" | "locked";
+  drift_steps?: number;
+  retry_after_s?: number;
 }
 export interface ApiKey {
   id: string;
@@ -83,12 +72,6 @@ export type Policy = Record<string, PolicyValue | Record<string, PolicyValue>>;
 
 export const http = new Http("/console/api");
 
-async function keepToken(answer: Promise<Answer<ConsoleSession>>): Promise<Answer<ConsoleSession>> {
-  const session = await answer;
-  if (session.ok) http.csrfToken = session.value.csrf_token;
-  return session;
-}
-
 const person = (user: string) => `/v1/users/${encodeURIComponent(user)}`;
 const device = (user: string, id: string) => `${person(user)}/devices/${encodeURIComponent(id)}`;
 
@@ -98,22 +81,25 @@ export function query(values: Record<string, string | undefined>): string {
 }
 
 export const api = {
-  session: () => keepToken(http.get<ConsoleSession>("/session")),
-  enter: (key: string) => keepToken(http.post<ConsoleSession>("/session", { api_key: key })),
+  session: () => http.entered(http.get<ConsoleSession>("/session")),
+  enter: (key: string) => http.entered(http.post<ConsoleSession>("/session", { api_key: key })),
   leave: () => http.delete("/session"),
   metrics: () => http.text("/metrics"),
+  history: () => http.get<History>("/metrics/history"),
   users: (prefix: string, cursor: string | undefined, limit: number) =>
     http.get<UserPage>("/v1/users" + query({ prefix, cursor, limit: String(limit) })),
   user: (user: string) => http.get<UserDetail>(person(user)),
-  removeUser: (user: string) => http.delete(person(user)),
+  removeUser: (user: string, etag: string) => http.delete(person(user), etag),
   unlock: (user: string) => http.post<UserDetail>(`${person(user)}/unlock`),
-  enable: (user: string, id: string, enabled: boolean) => http.patch<AdminDevice>(device(user, id), { enabled }),
-  removeDevice: (user: string, id: string) => http.delete(device(user, id)),
+  enable: (user: string, id: string, enabled: boolean, etag: string) =>
+    http.patch<AdminDevice>(device(user, id), { enabled }, etag),
+  removeDevice: (user: string, id: string, etag: string) => http.delete(device(user, id), etag),
   link: (user: string, expiresInS: number) =>
     http.post<{ url: string; expires_at: string }>(`${person(user)}/portal-links`, { expires_in_s: expiresInS }),
   begin: (user: string, name: string) => http.post<BegunDevice>(`${person(user)}/devices`, { name }),
-  confirm: (user: string, id: string, code: string) =>
-    http.post<{ result: "accepted" | "rejected" }>(`${device(user, id)}/confirm`, { code }),
+  confirm: (user: string, id: string, code: string) => http.post<Confirmation>(`${device(user, id)}/confirm`, { code }),
+  resync: (user: string, id: string, code1: string, code2: string) =>
+    http.post<Resync>(`${device(user, id)}/resync`, { code1, code2 }),
   policy: () => http.get<Policy>("/v1/policy"),
   replacePolicy: (policy: Policy, etag: string) => http.put<Policy>("/v1/policy", policy, etag),
   keys: () => http.get<{ api_keys: ApiKey[] }>("/v1/api-keys"),

@@ -1,9 +1,10 @@
 // Signing in to the console, and which page is open.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { http as portalHttp, type PortalConfig } from "../portal/api";
+import { Field } from "../shared/fields";
 import type { Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
-import { Busy, Field, Note, PageTitle, problemText } from "../shared/parts";
+import { Busy, Note, PageTitle, problemText } from "../shared/parts";
 import { hrefOf, useRoute } from "../shared/route";
 import { Shell } from "../shared/shell";
 import { takeSignInFailure } from "../shared/sign_in";

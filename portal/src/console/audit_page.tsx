@@ -1,11 +1,13 @@
 // The audit trail, with filters; older entries follow on request.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Field } from "../shared/fields";
 import type { Problem } from "../shared/http";
 import { fill, useTexts } from "../shared/language";
-import { Busy, Field, PageTitle, Time } from "../shared/parts";
+import { Busy, PageTitle, Time } from "../shared/parts";
 import { hrefOf, parseRoute } from "../shared/route";
 import { api, type AuditEntry } from "./api";
 import { Refused } from "./app";
+import { DataTable } from "./data_table";
 
 const actions = [
   "device.begin", "device.confirm", "device.rename", "device.enable", "device.disable", "device.remove", "device.resync",
@@ -101,36 +103,32 @@ export function AuditPage() {
         </p>
       )}
       {entries && entries.length > 0 && (
-        <div class="table" tabIndex={0} role="region" aria-label={t.audit}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t.when}</th>
-                <th scope="col">{t.action}</th>
-                <th scope="col">{t.user}</th>
-                <th scope="col">{t.actor}</th>
-                <th scope="col">{t.address}</th>
-                <th scope="col">{t.detail}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {entries.map((entry, i) => (
-                <tr key={entry.sequence ?? i}>
-                  <td class="nowrap">
-                    <Time at={entry.at} exact />
-                  </td>
-                  <th scope="row" class="nowrap">
-                    {entry.action}
-                  </th>
-                  <td>{entry.user && <a href={hrefOf("users", entry.user)}>{entry.user}</a>}</td>
-                  <td>{entry.actor}</td>
-                  <td class="nowrap">{entry.address}</td>
-                  <td class="detail">{detailText(entry)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <DataTable
+          label={t.audit}
+          columns={[
+            { title: t.action, kind: "nowrap" },
+            { title: t.user, kind: "name" },
+            { title: t.actor, kind: "name" },
+            { title: t.detail, kind: "detail" },
+          ]}
+          rows={entries.map((entry, i) => ({
+            key: String(entry.sequence ?? i),
+            cells: [
+              <>
+                {entry.action}
+                <div class="hint">
+                  <Time at={entry.at} exact />
+                </div>
+              </>,
+              entry.user && <a href={hrefOf("users", entry.user)}>{entry.user}</a>,
+              <>
+                {entry.actor}
+                {entry.address && <div class="hint">{entry.address}</div>}
+              </>,
+              detailText(entry),
+            ],
+          }))}
+        />
       )}
       {cursor && (
         <div class="actions">

@@ -1,12 +1,15 @@
 // Registering for somebody else: the same two steps as in the portal, in one card.
-import { useState } from "preact/hooks";
-import { inFours } from "../shared/codes";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { refusalOf, type BegunDevice } from "../shared/devices";
+import { CodeField, TextField } from "../shared/fields";
 import { useLanguage, useTexts } from "../shared/language";
-import { CodeField, CopyButton, Field, problemText } from "../shared/parts";
+import { Callout, problemText } from "../shared/parts";
 import { readQr } from "../shared/qr";
-import { api, type BegunDevice } from "./api";
+import { onlookersId, QrReveal, SecretReveal } from "../shared/reveal";
+import { api } from "./api";
 
-export function BehalfCard({ user, onDone }: { user: string; onDone: (name: string) => void }) {
+export function BehalfCard(props: { user: string; onBegun: () => void; onDone: (name: string) => void }) {
+  const { user } = props;
   const texts = useTexts();
   const t = texts.console;
   const language = useLanguage();
@@ -15,13 +18,21 @@ export function BehalfCard({ user, onDone }: { user: string; onDone: (name: stri
   const [code, setCode] = useState("");
   const [error, setError] = useState<string | null>(null);
 
+  const heading = useRef<HTMLHeadingElement>(null);
+  const words = { wrong: t.confirmWrong, behind: t.confirmBehind, ahead: t.confirmAhead };
+
+  // The button that was pressed is gone: who reads or types goes on from the top of the card.
+  useEffect(() => {
+    if (begun) heading.current?.focus();
+  }, [begun]);
   const begin = async (event: Event) => {
     event.preventDefault();
     setError(null);
     if (name.trim() === "") return setError(texts.shared.nameEmpty);
     const answer = await api.begin(user, name.trim());
-    if (answer.ok) setBegun(answer.value);
-    else setError(problemText(answer.problem, texts, language));
+    if (!answer.ok) return setError(problemText(answer.problem, texts, language));
+    setBegun(answer.value);
+    props.onBegun();
   };
   const stop = () => {
     setBegun(null);
@@ -34,33 +45,23 @@ export function BehalfCard({ user, onDone }: { user: string; onDone: (name: stri
     setError(null);
     const answer = await api.confirm(user, begun.id, code);
     if (!answer.ok) return setError(problemText(answer.problem, texts, language));
-    if (answer.value.result === "rejected") return setError(t.confirmWrong);
+    if (answer.value.result === "rejected") return setError(refusalOf(answer.value, words, language));
     stop();
     setName("");
-    onDone(begun.name);
+    props.onDone(begun.name);
   };
 
-  const picture = begun?.qr ? readQr(begun.qr.svg) : null;
+  const read = async () => {
+    const picture = begun?.qr ? readQr(begun.qr.svg) : null;
+    return picture ? { picture } : { error: texts.shared.failedPlain };
+  };
   return (
     <section class="card" aria-labelledby="behalf-title">
-      <h2 id="behalf-title">{t.behalf}</h2>
+      <h2 id="behalf-title" ref={heading} tabIndex={-1}>{t.behalf}</h2>
       <p class="hint">{t.behalfLead}</p>
       {!begun && (
         <form onSubmit={begin}>
-          <Field label={texts.shared.deviceName} error={error}>
-            {({ id, describedBy, invalid }) => (
-              <input
-                id={id}
-                type="text"
-                maxLength={64}
-                autocomplete="off"
-                aria-describedby={describedBy || undefined}
-                aria-invalid={invalid}
-                value={name}
-                onInput={(event) => setName(event.currentTarget.value)}
-              />
-            )}
-          </Field>
+          <TextField label={texts.shared.deviceName} error={error} value={name} onValue={setName} />
           <div class="actions">
             <button type="submit" class="button primary">
               {t.begin}
@@ -70,17 +71,14 @@ export function BehalfCard({ user, onDone }: { user: string; onDone: (name: stri
       )}
       {begun && (
         <form onSubmit={confirm}>
-          {picture && (
-            <svg class="qr" viewBox={`0 0 ${picture.side} ${picture.side}`} role="img" aria-label={texts.portal.qrLabel} shape-rendering="crispEdges">
-              <rect width={picture.side} height={picture.side} fill="#fff" />
-              <path d={picture.path} fill="#000" />
-            </svg>
-          )}
-          <code class="once" translate={false}>
-            {inFours(begun.secret)}
-          </code>
-          <CopyButton text={begun.secret} label={texts.portal.copyKey} />
-          <CodeField label={t.behalfCode} digits={begun.digits} value={code} onValue={setCode} error={error} focus />
+          <Callout kind="warn" id={onlookersId}>
+            {t.behalfOnlookers}
+          </Callout>
+          <div class="ways">
+            <QrReveal read={read} />
+            <SecretReveal secret={begun.secret} algorithm={begun.algorithm} digits={begun.digits} period={begun.period} />
+          </div>
+          <CodeField label={t.behalfCode} digits={begun.digits} value={code} onValue={setCode} error={error} />
           <div class="actions">
             <button type="button" class="button" onClick={stop}>
               {texts.shared.cancel}

@@ -28,13 +28,20 @@ function options(width: number, labels: string[], unit: string): uPlot.Options {
     height: heightPx,
     legend: { show: false }, // the figures above say which line is which
     cursor: { y: false },
-    axes: [{ ...axis, space: 80, values: (_, ticks) => ticks.map((tick) => clock.format(tick * 1000)) }, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => `${+tick.toPrecision(4)} ${unit}`) }],
-    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 0.001)] } },
+    axes: [{ ...axis, space: 80, size: 32, values: (_, ticks) => ticks.map((tick) => clock.format(tick * 1000)) }, { ...axis, size: (_, labels) => Math.max(60, 24 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length))), values: (_, ticks) => ticks.map((tick) => `${+tick.toPrecision(4)} ${unit}`) }],
+    scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
     series: [
       {},
-      ...labels.map((label, i) => ({ label, stroke: token(`--series-${i + 1}`), width: 2, points: { show: false } })),
+      ...labels.map((label, i) => ({ label, stroke: token(`--series-${i + 1}`), width: 2, points: { size: 5, fill: token(`--series-${i + 1}`), filter: alone } })),
     ],
   };
+}
+
+// A value between two gaps makes no line: in a quiet night it is all there is, and is drawn as a dot.
+function alone(plot: uPlot, seriesIndex: number): number[] {
+  const values = plot.data[seriesIndex] ?? [];
+  const there = (i: number) => values[i] !== null && values[i] !== undefined;
+  return [...values.keys()].filter((i) => there(i) && !there(i - 1) && !there(i + 1));
 }
 
 export default function Chart({ times, series, unit }: { times: number[]; series: Series[]; unit: string }) {
@@ -42,7 +49,9 @@ export default function Chart({ times, series, unit }: { times: number[]; series
   const plot = useRef<uPlot | null>(null);
   const [dark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
   const labels = series.map((one) => one.label);
-  const data = [times, ...series.map((one) => one.values)] as uPlot.AlignedData;
+  // Lines that lie on the axis all along would hide each other and say nothing: their figures do.
+  const told = series.filter((one) => one.values.some(Boolean));
+  const data = [times, ...series.map((one) => (told.length === 0 || told.includes(one) ? one.values : one.values.map(() => null)))] as uPlot.AlignedData;
 
   useEffect(() => {
     const scheme = matchMedia("(prefers-color-scheme: dark)");

@@ -1,11 +1,14 @@
 // API keys: listed, rotated and revoked. A key itself is shown once, when it is made.
+import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Confirm } from "../shared/dialog";
 import type { Problem } from "../shared/http";
-import { fill, useLanguage, useTexts } from "../shared/language";
-import { Busy, Confirm, CopyButton, Note, PageTitle, Time } from "../shared/parts";
+import { fill, useLanguage, useTexts, type Texts } from "../shared/language";
+import { Busy, Note, Once, PageTitle, Time } from "../shared/parts";
 import { duration } from "../shared/times";
 import { api, type ApiKey } from "./api";
 import { Refused } from "./app";
+import { DataTable } from "./data_table";
 import { NewKey } from "./new_key";
 
 const overlapS = 86_400; // how long a rotated key's old secret still counts
@@ -13,7 +16,8 @@ const overlapS = 86_400; // how long a rotated key's old secret still counts
 type Asking = { what: "revoke" | "rotate"; key: ApiKey } | null;
 
 export function KeysPage() {
-  const t = useTexts().console;
+  const texts = useTexts();
+  const t = texts.console;
   const language = useLanguage();
   const [keys, setKeys] = useState<ApiKey[] | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -55,25 +59,17 @@ export function KeysPage() {
       {made && <ShownOnce name={made.name} secret={made.key} />}
       {!keys && !problem && <Busy />}
       {keys && (
-        <div class="table" tabIndex={0} role="region" aria-label={t.keys}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t.keyName}</th>
-                <th scope="col">{t.scopes}</th>
-                <th scope="col">{t.created}</th>
-                {lives && <th scope="col">{t.lastUsed}</th>}
-                {lives && <th scope="col">{t.expires}</th>}
-                <th scope="col">{t.actions}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {keys.map((key) => (
-                <KeyRow key={key.id} apiKey={key} lives={lives} onAsk={(what) => setAsking({ what, key })} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <DataTable
+          label={t.keys}
+          columns={[
+            { title: t.keyName },
+            { title: t.scopes },
+            { title: t.created },
+            ...(lives ? [{ title: t.lastUsed }, { title: t.expires }] : []),
+            { title: t.actions },
+          ]}
+          rows={keys.map((key) => ({ key: key.id, cells: cellsOf(key, lives, texts, (what) => setAsking({ what, key })) }))}
+        />
       )}
       {keys && (
         <NewKey
@@ -109,39 +105,34 @@ export function KeysPage() {
   );
 }
 
-function KeyRow({ apiKey, lives, onAsk }: { apiKey: ApiKey; lives: boolean; onAsk: (what: "revoke" | "rotate") => void }) {
-  const texts = useTexts();
+function cellsOf(key: ApiKey, lives: boolean, texts: Texts, onAsk: (what: "revoke" | "rotate") => void): ComponentChildren[] {
   const t = texts.console;
-  return (
-    <tr>
-      <th scope="row">{apiKey.name}</th>
-      <td>
-        {apiKey.scopes.join(", ")}
-        {apiKey.address_ranges && apiKey.address_ranges.length > 0 && <div class="hint">{apiKey.address_ranges.join(", ")}</div>}
-      </td>
-      <td>
-        <Time at={apiKey.created_at} />
-      </td>
-      {lives && <td>{apiKey.last_used_at ? <Time at={apiKey.last_used_at} relative /> : texts.shared.never}</td>}
+  const { never } = texts.shared;
+  const life = [
+    key.last_used_at ? <Time at={key.last_used_at} relative /> : never,
+    <>
+      {key.expired && <span class="badge bad">{t.expired}</span>} {key.expires_at ? <Time at={key.expires_at} /> : never}
+    </>,
+  ];
+  return [
+    key.name,
+    <>
+      {key.scopes.join(", ")}
+      {key.address_ranges && key.address_ranges.length > 0 && <div class="hint">{key.address_ranges.join(", ")}</div>}
+    </>,
+    <Time at={key.created_at} />,
+    ...(lives ? life : []),
+    <div class="actions">
       {lives && (
-        <td>
-          {apiKey.expired && <span class="badge bad">{t.expired}</span>} {apiKey.expires_at ? <Time at={apiKey.expires_at} /> : texts.shared.never}
-        </td>
+        <button type="button" class="button small" aria-label={fill(t.rotateOf, { name: key.name })} onClick={() => onAsk("rotate")}>
+          {t.rotate}
+        </button>
       )}
-      <td>
-        <div class="actions">
-          {lives && (
-            <button type="button" class="button small" aria-label={fill(t.rotateOf, { name: apiKey.name })} onClick={() => onAsk("rotate")}>
-              {t.rotate}
-            </button>
-          )}
-          <button type="button" class="button small" aria-label={fill(t.revokeOf, { name: apiKey.name })} onClick={() => onAsk("revoke")}>
-            {t.revoke}
-          </button>
-        </div>
-      </td>
-    </tr>
-  );
+      <button type="button" class="button small" aria-label={fill(t.revokeOf, { name: key.name })} onClick={() => onAsk("revoke")}>
+        {t.revoke}
+      </button>
+    </div>,
+  ];
 }
 
 function ShownOnce({ name, secret }: { name: string; secret: string }) {
@@ -152,10 +143,7 @@ function ShownOnce({ name, secret }: { name: string; secret: string }) {
   return (
     <section class="card" aria-label={t.apiKey} ref={place}>
       <Note kind="good">{fill(t.keyCreated, { name })}</Note>
-      <code class="once" translate={false}>
-        {secret}
-      </code>
-      <CopyButton text={secret} label={t.keyCopy} />
+      <Once text={secret} copyLabel={t.keyCopy} />
     </section>
   );
 }

@@ -1,8 +1,9 @@
 // A single-use link into the portal, for handing to a person.
 import { useState } from "preact/hooks";
+import { DurationField } from "../shared/fields";
 import type { Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
-import { CopyButton, Field, Note } from "../shared/parts";
+import { Note, Once } from "../shared/parts";
 import { dateTime, duration } from "../shared/times";
 import { api } from "./api";
 import { Refused } from "./app";
@@ -26,17 +27,13 @@ export function LinkCard({ user }: { user: string }) {
       <h2 id="link-title">{t.link}</h2>
       <p class="hint">{t.linkLead}</p>
       <form onSubmit={make}>
-        <Field label={t.linkValid}>
-          {({ id }) => (
-            <select id={id} value={lifetimeS} onChange={(event) => setLifetimeS(Number(event.currentTarget.value))}>
-              {lifetimesS.map((s) => (
-                <option key={s} value={s}>
-                  {duration(s, language)}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
+        <DurationField
+          label={t.linkValid}
+          choicesS={lifetimesS}
+          valueS={lifetimeS}
+          onValue={setLifetimeS}
+          words={(seconds) => duration(seconds, language)}
+        />
         <div class="actions">
           <button type="submit" class="button primary">
             {t.linkMake}
@@ -47,10 +44,7 @@ export function LinkCard({ user }: { user: string }) {
       {link && (
         <>
           <Note kind="good">{fill(t.linkMade, { time: dateTime(link.expires_at, language) })}</Note>
-          <code class="once" translate={false}>
-            {link.url}
-          </code>
-          <CopyButton text={link.url} label={t.linkCopy} />
+          <Once text={link.url} copyLabel={t.linkCopy} />
         </>
       )}
     </section>

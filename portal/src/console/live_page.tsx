@@ -1,25 +1,36 @@
-// What the server does now: read every few seconds, kept as long as the page is open.
+// What the server does now, read every few seconds, after what it remembers of the last half hour.
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { serverClock } from "../shared/clock";
 import type { Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
 import { Note, PageTitle, problemText } from "../shared/parts";
+import { duration, localeOf } from "../shared/times";
 import { api } from "./api";
-import { pointBetween, quantiles, readingOf, results, type Point, type Reading } from "./metrics";
-import { localeOf } from "../shared/times";
 import type { Series } from "./chart";
+import { pointsOf, quantiles, readingOf, readingsOf, results, type Point, type Reading } from "./metrics";
 
 const everyS = 2;
-const pointsMax = 450; // a quarter of an hour
+const spansS = [300, 1_800]; // how much is shown; the longest is what the server remembers
+const keptS = Math.max(...spansS);
 const rowsMax = 15;
 
 type ChartType = ComponentType<{ times: number[]; series: Series[]; unit: string }>;
+
+// Points in the order of time, none older than what can be shown.
+function extended(known: Point[], more: Point[]): Point[] {
+  const newest = more.at(-1)?.atS;
+  if (newest === undefined) return known;
+  const ordered = known.filter((point) => point.atS < (more[0]?.atS ?? 0)); // a clock that was set back begins again there
+  return [...ordered, ...more].filter((point) => point.atS > newest - keptS);
+}
 
 export function LivePage() {
   const texts = useTexts();
   const t = texts.console;
   const language = useLanguage();
   const [points, setPoints] = useState<Point[]>([]);
+  const [spanS, setSpanS] = useState(keptS);
   const [paused, setPaused] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [Chart, setChart] = useState<ChartType | null>(null);
@@ -31,6 +42,11 @@ export function LivePage() {
     if (paused) return;
     let stopped = false;
     let timer = 0;
+    const take = (readings: Reading[]) => {
+      const chain = last.current ? [last.current, ...readings] : readings;
+      last.current = readings.at(-1) ?? last.current;
+      setPoints((known) => extended(known, pointsOf(chain)));
+    };
     // One question at a time: the next one is due so long after this one was asked, and not before it is answered.
     const read = async () => {
       const asked = Date.now();
@@ -38,27 +54,37 @@ export function LivePage() {
       if (stopped) return;
       timer = setTimeout(() => void read(), Math.max(0, asked + everyS * 1000 - Date.now()));
       setProblem(answer.ok ? null : answer.problem);
-      if (!answer.ok) return;
-      const reading = readingOf(answer.value, (asked + Date.now()) / 2);
-      const before = last.current;
-      last.current = reading;
-      if (before) setPoints((known) => [...known.slice(1 - pointsMax), pointBetween(before, reading)]);
+      if (answer.ok) take([readingOf(answer.value, serverClock.now() - (Date.now() - asked) / 2)]);
     };
-    void read();
+    // What came before the page was opened, or while it was held.
+    const begin = async () => {
+      const asked = Date.now();
+      const answer = await api.history();
+      if (stopped) return;
+      last.current = null; // a pause must not look like one long interval
+      if (answer.ok) {
+        serverClock.learn(answer.value.server_time, asked, Date.now());
+        setPoints([]);
+        take(readingsOf(answer.value));
+      }
+      void read();
+    };
+    void begin();
     return () => {
       stopped = true;
       clearTimeout(timer);
-      last.current = null; // a pause must not look like one long interval
     };
   }, [paused]);
 
-  const times = points.map((point) => point.atS);
+  const shownFrom = (points.at(-1)?.atS ?? 0) - spanS;
+  const shown = points.filter((point) => point.atS > shownFrom);
+  const times = shown.map((point) => point.atS);
   const percentiles = (of: "latencyMs" | "commitMs"): Series[] =>
     quantiles.map((quantile, i) => ({
       label: `p${quantile * 100}`,
-      values: points.map((point) => point[of][i] ?? null),
+      values: shown.map((point) => point[of][i] ?? null),
     }));
-  const rates: Series[] = results.map((name) => ({ label: name, values: points.map((point) => point.rates[name]) }));
+  const rates: Series[] = results.map((name) => ({ label: name, values: shown.map((point) => point.rates[name]) }));
   return (
     <>
       <div class="title-row">
@@ -66,9 +92,18 @@ export function LivePage() {
           <PageTitle title={t.live} />
           <p class="lead">{fill(t.liveLead, { s: everyS })}</p>
         </div>
-        <button type="button" class="button" aria-pressed={paused} onClick={() => setPaused(!paused)}>
-          {paused ? t.resume : t.pause}
-        </button>
+        <div class="actions">
+          <div class="actions" role="group" aria-label={t.span}>
+            {spansS.map((seconds) => (
+              <button key={seconds} type="button" class="button" aria-pressed={spanS === seconds} onClick={() => setSpanS(seconds)}>
+                {duration(seconds, language)}
+              </button>
+            ))}
+          </div>
+          <button type="button" class="button" aria-pressed={paused} onClick={() => setPaused(!paused)}>
+            {paused ? t.resume : t.pause}
+          </button>
+        </div>
       </div>
       {problem && <Note kind="bad">{fill(t.metricsStale, { detail: problemText(problem, texts, language) })}</Note>}
       <Panel Chart={Chart} title={t.rate} unit="/s" times={times} series={rates} />

@@ -1,4 +1,4 @@
-// Prometheus text format 0.0.4, and what the live page makes of two readings of it.
+// Prometheus text format 0.0.4 and the server's half hour of memory, and what the live page makes of two readings of either.
 
 export interface Sample {
   name: string;
@@ -68,21 +68,49 @@ export interface Reading {
   commit: Buckets;
 }
 
+function byResult(counts: [string, number][]): Map<string, number> {
+  const verifications = new Map<string, number>();
+  for (const [told, count] of counts) {
+    const result = countedAs[told] ?? told;
+    verifications.set(result, (verifications.get(result) ?? 0) + count);
+  }
+  return verifications;
+}
+
 export function readingOf(text: string, atMs: number): Reading {
   const samples = parseMetrics(text);
-  const verifications = new Map<string, number>();
-  for (const { name, labels, value } of samples) {
-    if (name !== "watchword_verifications_total") continue;
-    const told = labels["result"] ?? "";
-    const result = countedAs[told] ?? told;
-    verifications.set(result, (verifications.get(result) ?? 0) + value);
-  }
+  const verifications = samples.filter(({ name }) => name === "watchword_verifications_total");
   return {
     atMs,
-    verifications,
+    verifications: byResult(verifications.map(({ labels, value }) => [labels["result"] ?? "", value])),
     latency: bucketsOf(samples, "watchword_verification_duration_seconds", (labels) => labels["stage"] === "total"),
     commit: bucketsOf(samples, "watchword_commit_duration_seconds", () => true),
   };
+}
+
+// GET /console/api/metrics/history. Buckets are not cumulative; the last one is above all bounds.
+export interface History {
+  server_time: string;
+  bounds_s: number[];
+  readings: {
+    at_ms: number;
+    verifications: Record<string, number>;
+    verification_duration: number[];
+    commit_duration: number[];
+  }[];
+}
+
+export function readingsOf(history: History): Reading[] {
+  const cumulative = (counts: number[]): Buckets => {
+    let sum = 0;
+    return new Map(counts.map((count, i) => [history.bounds_s[i] ?? Infinity, (sum += count)]));
+  };
+  return history.readings.map((reading) => ({
+    atMs: reading.at_ms,
+    verifications: byResult(Object.entries(reading.verifications)),
+    latency: cumulative(reading.verification_duration),
+    commit: cumulative(reading.commit_duration),
+  }));
 }
 
 export interface Point {
@@ -92,6 +120,14 @@ export interface Point {
   commitMs: (number | null)[];
 }
 export const quantiles = [0.5, 0.95, 0.99];
+
+// What happened between each reading and the next. A clock that was set back leaves a gap, not a line that runs backwards.
+export function pointsOf(readings: Reading[]): Point[] {
+  return readings.slice(1).flatMap((after, i) => {
+    const before = readings[i];
+    return before && after.atMs > before.atMs ? [pointBetween(before, after)] : [];
+  });
+}
 
 export function pointBetween(before: Reading, after: Reading): Point {
   const seconds = Math.max(0.001, (after.atMs - before.atMs) / 1000);

@@ -1,7 +1,8 @@
 // The form that makes an API key.
 import { useState } from "preact/hooks";
+import { DurationField, TextField } from "../shared/fields";
 import { useLanguage, useTexts } from "../shared/language";
-import { Field, problemText } from "../shared/parts";
+import { problemText } from "../shared/parts";
 import { duration } from "../shared/times";
 import { api, type NewApiKey } from "./api";
 
@@ -44,20 +45,7 @@ export function NewKey({ lives, onMade }: { lives: boolean; onMade: (made: { nam
     <section class="card" aria-labelledby="new-key-title">
       <h2 id="new-key-title">{t.keyNew}</h2>
       <form onSubmit={create}>
-        <Field label={t.keyName} error={errorOf("name", "scopes", "expires_at")}>
-          {({ id, describedBy, invalid }) => (
-            <input
-              id={id}
-              type="text"
-              maxLength={64}
-              autocomplete="off"
-              aria-describedby={describedBy || undefined}
-              aria-invalid={invalid}
-              value={name}
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-          )}
-        </Field>
+        <TextField label={t.keyName} error={errorOf("name", "scopes", "expires_at")} value={name} onValue={setName} />
         <fieldset>
           <legend>{t.scopes}</legend>
           {scopes.map((scope) => (
@@ -76,33 +64,24 @@ export function NewKey({ lives, onMade }: { lives: boolean; onMade: (made: { nam
           ))}
         </fieldset>
         {lives && (
-          <Field label={t.expires}>
-            {({ id }) => (
-              <select id={id} value={lifetimeS} onChange={(event) => setLifetimeS(Number(event.currentTarget.value))}>
-                {lifetimesS.map((s) => (
-                  <option key={s} value={s}>
-                    {s === 0 ? texts.shared.never : duration(s, language)}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
+          <DurationField
+            label={t.expires}
+            choicesS={lifetimesS}
+            valueS={lifetimeS}
+            onValue={setLifetimeS}
+            words={(seconds) => (seconds === 0 ? texts.shared.never : duration(seconds, language))}
+          />
         )}
         {lives && (
-          <Field label={t.ranges} hint={t.rangesHint} error={errorOf("address_ranges")}>
-            {({ id, describedBy, invalid }) => (
-              <input
-                id={id}
-                type="text"
-                autocomplete="off"
-                spellcheck={false}
-                aria-describedby={describedBy || undefined}
-                aria-invalid={invalid}
-                value={ranges}
-                onInput={(event) => setRanges(event.currentTarget.value)}
-              />
-            )}
-          </Field>
+          <TextField
+            label={t.ranges}
+            hint={t.rangesHint}
+            error={errorOf("address_ranges")}
+            maxLength={1_000}
+            verbatim
+            value={ranges}
+            onValue={setRanges}
+          />
         )}
         <div class="actions">
           <button type="submit" class="button primary">

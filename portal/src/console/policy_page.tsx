@@ -1,8 +1,9 @@
 // The policy editor. It saves only over what it has shown (If-Match): two administrators never undo each other unseen.
 import { useCallback, useEffect, useState } from "preact/hooks";
+import { Field } from "../shared/fields";
 import type { Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
-import { Busy, Field, Note, PageTitle, problemText } from "../shared/parts";
+import { Busy, Note, PageTitle, problemText } from "../shared/parts";
 import { api, type Policy, type PolicyValue } from "./api";
 import { Refused } from "./app";
 import { changedFields, effectOf, fieldsOf, valueOf, withValue, type PolicyField } from "./policy_fields";

@@ -1,21 +1,26 @@
-// One person: lock state and devices, and what an administrator may do about them.
+// One person: lock state and devices, and what an administrator may do about them. A device or person is changed only as it
+// was shown (If-Match): who was overtaken by somebody else sees what is there now, and decides anew.
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { Answer, Problem } from "../shared/http";
 import { fill, useLanguage, useTexts } from "../shared/language";
-import { Busy, Confirm, Note, PageTitle, Time } from "../shared/parts";
+import { Confirm } from "../shared/dialog";
+import { Busy, Note, PageTitle, Time } from "../shared/parts";
 import { go, hrefOf } from "../shared/route";
 import { duration } from "../shared/times";
 import { api, type AdminDevice, type UserDetail } from "./api";
 import { Refused } from "./app";
 import { BehalfCard } from "./behalf_card";
+import { DataTable } from "./data_table";
 import { LinkCard } from "./link_card";
+import { driftText, ResyncDialog } from "./resync";
 
-type Asking = { what: "device"; device: AdminDevice } | { what: "user" } | null;
+type Asking = { what: "device" | "resync"; device: AdminDevice } | { what: "user" } | null;
 
 export function UserPage({ user }: { user: string }) {
   const texts = useTexts();
   const t = texts.console;
   const [detail, setDetail] = useState<UserDetail | null>(null);
+  const [etag, setEtag] = useState("*");
   const [unknown, setUnknown] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [said, setSaid] = useState<string | null>(null);
@@ -23,8 +28,10 @@ export function UserPage({ user }: { user: string }) {
 
   const load = useCallback(async () => {
     const answer = await api.user(user);
-    if (answer.ok) setDetail(answer.value);
-    else if (answer.problem.slug === "user_not_found") setDetail(null);
+    if (answer.ok) {
+      setDetail(answer.value);
+      setEtag(answer.etag ?? "*");
+    } else if (answer.problem.slug === "user_not_found") setDetail(null);
     setUnknown(!answer.ok && answer.problem.slug === "user_not_found");
     setProblem(answer.ok || answer.problem.slug === "user_not_found" ? null : answer.problem);
   }, [user]);
@@ -55,16 +62,21 @@ export function UserPage({ user }: { user: string }) {
           devices={detail.devices}
           onEnable={(device) =>
             void act(
-              api.enable(user, device.id, !device.enabled),
+              api.enable(user, device.id, !device.enabled, etag),
               fill(device.enabled ? t.disabledDone : t.enabledDone, { name: device.name }),
             )
           }
+          onResync={(device) => setAsking({ what: "resync", device })}
           onRemove={(device) => setAsking({ what: "device", device })}
         />
       )}
       <div class="pair">
         <LinkCard user={user} />
-        <BehalfCard user={user} onDone={(name) => void load().then(() => setSaid(fill(t.behalfDone, { name })))} />
+        <BehalfCard
+          user={user}
+          onBegun={() => void load()}
+          onDone={(name) => void load().then(() => setSaid(fill(t.behalfDone, { name })))}
+        />
       </div>
       {detail && (
         <div class="actions">
@@ -81,11 +93,23 @@ export function UserPage({ user }: { user: string }) {
           title={fill(t.removeTitle, { name: asking.device.name })}
           action={t.remove}
           danger
-          onYes={() => act(api.removeDevice(user, asking.device.id), fill(t.removeDone, { name: asking.device.name }))}
+          onYes={() => act(api.removeDevice(user, asking.device.id, etag), fill(t.removeDone, { name: asking.device.name }))}
           onClose={() => setAsking(null)}
         >
           <p>{t.removeText}</p>
         </Confirm>
+      )}
+      {asking?.what === "resync" && (
+        <ResyncDialog
+          user={user}
+          device={asking.device}
+          onDone={(driftSteps) => {
+            const words = fill(t.resyncDone, { name: asking.device.name, drift: driftText(driftSteps, t) });
+            setAsking(null);
+            void load().then(() => setSaid(words));
+          }}
+          onClose={() => setAsking(null)}
+        />
       )}
       {asking?.what === "user" && (
         <Confirm
@@ -93,10 +117,11 @@ export function UserPage({ user }: { user: string }) {
           action={t.remove}
           danger
           onYes={async () => {
-            const answer = await api.removeUser(user);
+            const answer = await api.removeUser(user, etag);
             setAsking(null);
-            if (answer.ok) go("users");
-            else setProblem(answer.problem);
+            if (answer.ok) return go("users");
+            await load();
+            setProblem(answer.problem);
           }}
           onClose={() => setAsking(null)}
         >
@@ -133,67 +158,57 @@ function LockCard({ detail, onUnlock }: { detail: UserDetail; onUnlock: () => Pr
   );
 }
 
-function Devices(props: {
-  devices: AdminDevice[];
+interface DeviceActions {
   onEnable: (device: AdminDevice) => void;
+  onResync: (device: AdminDevice) => void;
   onRemove: (device: AdminDevice) => void;
-}) {
+}
+
+function Devices({ devices, ...actions }: { devices: AdminDevice[] } & DeviceActions) {
   const texts = useTexts();
   const t = texts.console;
   return (
     <div class="stack">
       <h2 id="devices-title">{t.devices}</h2>
-      <div class="table" tabIndex={0} role="region" aria-labelledby="devices-title">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{texts.shared.deviceName}</th>
-              <th scope="col">{t.state}</th>
-              <th scope="col">{t.registered}</th>
-              <th scope="col">{t.lastUsed}</th>
-              <th scope="col">{t.drift}</th>
-              <th scope="col">{t.actions}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {props.devices.map((device) => (
-              <tr key={device.id}>
-                <th scope="row">{device.name}</th>
-                <td>
-                  <DeviceState device={device} />
-                </td>
-                <td>
-                  <Time at={device.confirmed_at ?? device.created_at} />
-                </td>
-                <td>{device.last_used_at ? <Time at={device.last_used_at} relative /> : texts.shared.never}</td>
-                <td>{device.drift_steps === 0 ? t.driftNone : fill(t.driftSteps, { n: device.drift_steps })}</td>
-                <td>
-                  <div class="actions">
-                    {device.status === "active" && (
-                      <button
-                        type="button"
-                        class="button small"
-                        aria-label={fill(device.enabled ? t.disableOf : t.enableOf, { name: device.name })}
-                        onClick={() => props.onEnable(device)}
-                      >
-                        {device.enabled ? t.disable : t.enable}
-                      </button>
-                    )}
-                    <button
-                      type="button"
-                      class="button small"
-                      aria-label={fill(t.removeOf, { name: device.name })}
-                      onClick={() => props.onRemove(device)}
-                    >
-                      {t.remove}
-                    </button>
-                  </div>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <DataTable
+        labelledBy="devices-title"
+        columns={[
+          { title: texts.shared.deviceName },
+          { title: t.state },
+          { title: t.registered },
+          { title: t.lastUsed },
+          { title: t.drift },
+          { title: t.actions },
+        ]}
+        rows={devices.map((device) => ({
+          key: device.id,
+          cells: [
+            device.name,
+            <DeviceState device={device} />,
+            device.status === "active" ? <Time at={device.confirmed_at ?? device.created_at} /> : "–",
+            device.last_used_at ? <Time at={device.last_used_at} relative /> : texts.shared.never,
+            device.status === "active" ? driftText(device.drift_steps, t) : "–",
+            <DeviceButtons device={device} {...actions} />,
+          ],
+        }))}
+      />
+    </div>
+  );
+}
+
+function DeviceButtons({ device, onEnable, onResync, onRemove }: { device: AdminDevice } & DeviceActions) {
+  const t = useTexts().console;
+  const button = (words: string, label: string, act: (device: AdminDevice) => void) => (
+    <button type="button" class="button small" aria-label={fill(label, { name: device.name })} onClick={() => act(device)}>
+      {words}
+    </button>
+  );
+  const active = device.status === "active";
+  return (
+    <div class="actions">
+      {active && (device.enabled ? button(t.disable, t.disableOf, onEnable) : button(t.enable, t.enableOf, onEnable))}
+      {active && device.enabled && button(t.resync, t.resyncOf, onResync)}
+      {button(t.remove, t.removeOf, onRemove)}
     </div>
   );
 }

@@ -1,11 +1,13 @@
 // People: found by the beginning of their name, a page at a time, however many there are.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Field } from "../shared/fields";
 import type { Problem } from "../shared/http";
 import { fill, useTexts } from "../shared/language";
-import { Busy, Field, PageTitle, Time } from "../shared/parts";
+import { Busy, PageTitle, Time } from "../shared/parts";
 import { hrefOf } from "../shared/route";
 import { api, type UserPage } from "./api";
 import { Refused } from "./app";
+import { DataTable } from "./data_table";
 
 const pageSize = 50;
 const typingPauseMs = 250;
@@ -80,30 +82,18 @@ export function UsersPage() {
       )}
       {found && found.users.length > 0 && (
         <>
-          <div class="table" tabIndex={0} role="region" aria-label={texts.console.users}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{texts.console.user}</th>
-                  <th scope="col" class="number">{texts.console.activeDevices}</th>
-                  <th scope="col">{texts.console.since}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {found.users.map((row) => (
-                  <tr key={row.user}>
-                    <th scope="row">
-                      <a href={hrefOf("users", row.user)}>{row.user}</a>
-                    </th>
-                    <td class="number">{row.active_devices}</td>
-                    <td>
-                      <Time at={row.created_at} />
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <DataTable
+            label={texts.console.users}
+            columns={[
+              { title: texts.console.user },
+              { title: texts.console.activeDevices, kind: "number" },
+              { title: texts.console.since },
+            ]}
+            rows={found.users.map((row) => ({
+              key: row.user,
+              cells: [<a href={hrefOf("users", row.user)}>{row.user}</a>, row.active_devices, <Time at={row.created_at} />],
+            }))}
+          />
           <div class="actions pager">
             <button
               type="button"

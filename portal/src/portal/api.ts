@@ -1,5 +1,6 @@
 // What the portal says to the server, and what it hears.
 import { serverClock } from "../shared/clock";
+import type { BegunDevice, Confirmation, Device } from "../shared/devices";
 import { Http, type Answer } from "../shared/http";
 
 export interface PortalConfig {
@@ -12,19 +13,6 @@ export interface Session {
   csrf_token: string;
   expires_at: string;
 }
-export interface Device {
-  id: string;
-  name: string;
-  status: "pending" | "active";
-  enabled: boolean;
-  created_at: string;
-  confirmed_at?: string;
-  last_used_at?: string;
-  expires_at?: string;
-  digits: number;
-  period: number;
-  algorithm: string;
-}
 export interface DeviceList {
   devices: Device[];
   may_register: boolean;
@@ -33,21 +21,6 @@ export interface DeviceList {
   recovery_codes_left: number;
   code_needed: boolean;
   server_time: string;
-}
-export interface BegunDevice {
-  id: string;
-  name: string;
-  algorithm: string;
-  digits: number;
-  period: number;
-  secret: string;
-  qr: { svg: string } | null;
-  expires_at: string;
-  server_time: string;
-}
-export interface Confirmation {
-  result: "accepted" | "rejected";
-  clock_offset_s?: number;
 }
 export interface CodeResult {
   result: "accepted" | "rejected" | "replayed" | "locked" | "no_device";
@@ -63,24 +36,18 @@ async function withClock<T extends { server_time: string }>(request: () => Promi
   return answer;
 }
 
-async function keepToken(answer: Promise<Answer<Session>>): Promise<Answer<Session>> {
-  const session = await answer;
-  if (session.ok) http.csrfToken = session.value.csrf_token;
-  return session;
-}
-
 const device = (id: string) => `/devices/${encodeURIComponent(id)}`;
 
 export const api = {
   config: () => http.get<PortalConfig>("/config"),
-  session: () => keepToken(http.get<Session>("/session")),
-  enterByLink: (link: string) => keepToken(http.post<Session>("/session", { link })),
-  enterByProxy: () => keepToken(http.post<Session>("/session")),
+  session: () => http.entered(http.get<Session>("/session")),
+  enterByLink: (link: string) => http.entered(http.post<Session>("/session", { link })),
+  enterByProxy: () => http.entered(http.post<Session>("/session")),
   leave: () => http.delete("/session"),
   devices: () => withClock(() => http.get<DeviceList>("/devices")),
   // A code of a device, or a recovery code.
   prove: (code: string) => http.post<CodeResult>("/code", { code }),
-  begin: (name: string) => withClock(() => http.post<BegunDevice>("/devices", { name })),
+  begin: (name: string) => withClock(() => http.post<BegunDevice & { server_time: string }>("/devices", { name })),
   qr: (id: string) => http.text(`${device(id)}/qr.svg`),
   confirm: (id: string, code: string) => http.post<Confirmation>(`${device(id)}/confirm`, { code }),
   rename: (id: string, name: string) => http.patch<Device>(device(id), { name }),

@@ -1,8 +1,9 @@
 // Before devices change, a person who has one proves it. Goes through the server's one way of verifying.
 import { useRef, useState } from "preact/hooks";
 import { recoveryText } from "../shared/codes";
+import { CodeField, TextField } from "../shared/fields";
 import { fill, useLanguage, useTexts } from "../shared/language";
-import { CodeField, Field, PageTitle, problemText } from "../shared/parts";
+import { PageTitle, problemText } from "../shared/parts";
 import { goInstead } from "../shared/route";
 import { duration } from "../shared/times";
 import { api, type CodeResult } from "./api";
@@ -57,21 +58,7 @@ export function CodePage({ list, reload }: PortalPage) {
       <p>{texts.portal.codeLead}</p>
       <form onSubmit={submit}>
         {recovery ? (
-          <Field label={texts.portal.recoveryLabel} error={error}>
-            {({ id, describedBy, invalid }) => (
-              <input
-                id={id}
-                type="text"
-                autocomplete="off"
-                autocapitalize="off"
-                spellcheck={false}
-                aria-describedby={describedBy || undefined}
-                aria-invalid={invalid}
-                value={code}
-                onInput={(event) => setCode(event.currentTarget.value)}
-              />
-            )}
-          </Field>
+          <TextField verbatim label={texts.portal.recoveryLabel} error={error} value={code} onValue={setCode} />
         ) : (
           <CodeField
             label={texts.portal.codeExisting}

@@ -1,13 +1,14 @@
 // Device configuration: from the secret to the first code.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { serverClock } from "../shared/clock";
-import { inFours } from "../shared/codes";
+import { refusalOf } from "../shared/devices";
+import { CodeField } from "../shared/fields";
 import { fill, useLanguage, useTexts } from "../shared/language";
-import { Callout, CodeField, CopyButton, PageTitle, problemText } from "../shared/parts";
-import { decoyQr, readQr, type QrPicture } from "../shared/qr";
+import { Callout, PageTitle, problemText } from "../shared/parts";
+import { readQr } from "../shared/qr";
+import { onlookersId, QrReveal, SecretReveal } from "../shared/reveal";
 import { goInstead } from "../shared/route";
-import { duration } from "../shared/times";
-import { api, type Confirmation } from "./api";
+import { api } from "./api";
 import type { PortalPage } from "./app";
 import { Apps } from "./apps";
 import { CodeTime } from "./code_time";
@@ -59,6 +60,7 @@ export function ConfigurationPage({ id, list, reload }: PortalPage & { id: strin
     await reload({ kind: "good", text: fill(texts.portal.added, { name }) });
     goInstead();
   };
+  const { begun } = flow.get();
   return (
     <div class="with-side">
       <section class="card">
@@ -72,10 +74,17 @@ export function ConfigurationPage({ id, list, reload }: PortalPage & { id: strin
           </li>
           <li>
             <h2>{texts.portal.stepScan}</h2>
-            <Callout kind="warn" id="onlookers">{texts.portal.onlookers}</Callout>
+            <Callout kind="warn" id={onlookersId}>
+              {texts.portal.onlookers}
+            </Callout>
             <div class="ways">
-              <QrBox id={id} onEnd={setEnded} />
-              <SecretBox id={id} pending={pending} />
+              <Picture id={id} onEnd={setEnded} />
+              <SecretReveal
+                secret={begun?.id === id ? begun.secret : null}
+                algorithm={pending.algorithm}
+                digits={pending.digits}
+                period={pending.period}
+              />
             </div>
           </li>
           <li>
@@ -89,77 +98,22 @@ export function ConfigurationPage({ id, list, reload }: PortalPage & { id: strin
   );
 }
 
-// The real code is in the page only while it is shown.
-function QrBox({ id, onEnd }: { id: string; onEnd: (why: Ended) => void }) {
+function Picture({ id, onEnd }: { id: string; onEnd: (why: Ended) => void }) {
   const texts = useTexts();
   const language = useLanguage();
-  const [picture, setPicture] = useState<QrPicture | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const show = async () => {
-    setError(null);
+  const read = async () => {
     const begun = flow.get().begun;
-    if (begun?.id === id && begun.qr) return setPicture(readQr(begun.qr.svg));
-    const answer = await api.qr(id);
-    if (answer.ok) return setPicture(readQr(answer.value));
-    if (answer.problem.status === 410) return onEnd("expired");
-    if (answer.problem.status === 404) return onEnd("gone");
-    setError(problemText(answer.problem, texts, language));
+    const answer = begun?.id === id && begun.qr ? { ok: true as const, value: begun.qr.svg } : await api.qr(id);
+    if (answer.ok) {
+      const picture = readQr(answer.value);
+      return picture ? { picture } : { error: texts.shared.failedPlain };
+    }
+    const { status } = answer.problem;
+    if (status !== 410 && status !== 404) return { error: problemText(answer.problem, texts, language) };
+    onEnd(status === 410 ? "expired" : "gone");
+    return null;
   };
-  return (
-    <div class="way">
-      <div class={picture ? "qr" : "qr hidden"}>
-        {picture ? <Qr picture={picture} label={texts.portal.qrLabel} /> : <Qr picture={decoyQr()} label={texts.portal.qrHidden} />}
-      </div>
-      <button type="button" class="button" aria-describedby="onlookers" onClick={() => (picture ? setPicture(null) : void show())}>
-        {picture ? texts.portal.hideQr : texts.portal.showQr}
-      </button>
-      {error && (
-        <p class="field-error" role="alert">
-          {error}
-        </p>
-      )}
-    </div>
-  );
-}
-
-function Qr({ picture, label }: { picture: QrPicture; label: string }) {
-  return (
-    <svg viewBox={`0 0 ${picture.side} ${picture.side}`} role="img" aria-label={label} shape-rendering="crispEdges">
-      <rect width={picture.side} height={picture.side} fill="#fff" />
-      <path d={picture.path} fill="#000" />
-    </svg>
-  );
-}
-
-function SecretBox({ id, pending }: { id: string; pending: Pending }) {
-  const texts = useTexts();
-  const [shown, setShown] = useState(false);
-  const begun = flow.get().begun;
-  const secret = begun?.id === id ? begun.secret : null;
-  const unusual = pending.algorithm !== "SHA1" || pending.digits !== 6 || pending.period !== 30;
-  return (
-    <div class="way">
-      <button type="button" class="button" aria-describedby="onlookers" onClick={() => setShown(!shown)}>
-        {shown ? texts.portal.hideKey : texts.portal.showKey}
-      </button>
-      {shown && (
-        <div class="secret" role="group" aria-label={texts.portal.secretKey}>
-          {secret ? (
-            <>
-              <code class="secret-key" translate={false}>
-                {inFours(secret)}
-              </code>
-              <CopyButton text={secret} label={texts.portal.copyKey} />
-              <p class="hint">{texts.portal.keyHint}</p>
-            </>
-          ) : (
-            <p>{texts.portal.keyGone}</p>
-          )}
-          {unusual && <p class="hint">{fill(texts.portal.keyUnusual, { ...pending })}</p>}
-        </div>
-      )}
-    </div>
-  );
+  return <QrReveal read={read} />;
 }
 
 function ConfirmForm(props: {
@@ -177,15 +131,12 @@ function ConfirmForm(props: {
   const [busy, setBusy] = useState(false);
   const inFlight = useRef(false); // a second click comes before the next render
 
-  const refusal = (answer: Confirmation): string => {
-    const offset = answer.clock_offset_s;
-    if (!offset) return texts.portal.codeWrong;
-    return fill(offset < 0 ? texts.portal.codeBehind : texts.portal.codeAhead, { time: duration(offset, language) });
-  };
+  const t = texts.portal;
+  const words = { wrong: t.codeWrong, behind: t.codeBehind, ahead: t.codeAhead };
   const confirm = async (): Promise<string | null> => {
     const answer = await api.confirm(id, code);
     if (answer.ok) {
-      if (answer.value.result === "rejected") return refusal(answer.value);
+      if (answer.value.result === "rejected") return refusalOf(answer.value, words, language);
       await props.onDone(pending.name);
       return null;
     }

@@ -1,10 +1,13 @@
 // My devices: what is registered, and what can be done about it.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Confirm } from "../shared/dialog";
+import type { Device } from "../shared/devices";
+import { TextField } from "../shared/fields";
 import { fill, useLanguage, useTexts } from "../shared/language";
-import { Callout, Confirm, Field, Note, PageTitle, problemText, Time } from "../shared/parts";
+import { Callout, Note, PageTitle, problemText, Time } from "../shared/parts";
 import { go } from "../shared/route";
 import { dateTime } from "../shared/times";
-import { api, type Device } from "./api";
+import { api } from "./api";
 import { RegistrationRefused, type PortalPage } from "./app";
 import { flow, wish } from "./state";
 
@@ -244,21 +247,7 @@ function RenameForm({ device, onDone, reload }: { device: Device; onDone: () => 
   };
   return (
     <form class="rename" onSubmit={save} onKeyDown={(event) => event.key === "Escape" && onDone()}>
-      <Field label={texts.shared.deviceName} error={error}>
-        {({ id, describedBy, invalid }) => (
-          <input
-            ref={input}
-            id={id}
-            type="text"
-            maxLength={64}
-            autocomplete="off"
-            aria-describedby={describedBy || undefined}
-            aria-invalid={invalid}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <TextField input={input} label={texts.shared.deviceName} error={error} value={name} onValue={setName} />
       <div class="actions">
         <button type="submit" class="button primary">
           {texts.shared.save}

@@ -1,7 +1,8 @@
 // Device name: the first step of a registration.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { TextField } from "../shared/fields";
 import { useLanguage, useTexts } from "../shared/language";
-import { Callout, Field, PageTitle, problemText } from "../shared/parts";
+import { Callout, PageTitle, problemText } from "../shared/parts";
 import { go, goInstead } from "../shared/route";
 import { api } from "./api";
 import { RegistrationRefused, type PortalPage } from "./app";
@@ -81,26 +82,19 @@ export function NamePage({ list, config, reload }: PortalPage) {
       <PageTitle title={texts.portal.nameTitle} />
       <p>{texts.portal.nameLead}</p>
       <form onSubmit={submit}>
-        <Field label={texts.shared.deviceName} hint={texts.portal.nameHint} error={error}>
-          {({ id, describedBy, invalid }) => (
-            <input
-              ref={input}
-              id={id}
-              type="text"
-              name="device-name"
-              maxLength={64}
-              autocomplete="off"
-              required
-              aria-describedby={describedBy || undefined}
-              aria-invalid={invalid}
-              value={name}
-              onInput={(event) => {
-                setName(event.currentTarget.value);
-                flow.keep({ name: event.currentTarget.value });
-              }}
-            />
-          )}
-        </Field>
+        <TextField
+          input={input}
+          name="device-name"
+          required
+          label={texts.shared.deviceName}
+          hint={texts.portal.nameHint}
+          error={error}
+          value={name}
+          onValue={(typed) => {
+            setName(typed);
+            flow.keep({ name: typed });
+          }}
+        />
         <div class="actions end">
           <a class="button" href="#/">
             {texts.shared.cancel}

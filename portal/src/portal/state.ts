@@ -1,5 +1,5 @@
 // What the portal knows while it is open. Secrets live in `flow` alone, and are dropped when the person leaves it.
-import type { BegunDevice } from "./api";
+import type { BegunDevice } from "../shared/devices";
 
 export interface Flow {
   name: string;

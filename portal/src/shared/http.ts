@@ -27,14 +27,21 @@ export class Http {
   post<T>(path: string, body?: object): Promise<Answer<T>> {
     return this.send<T>("POST", path, body);
   }
-  patch<T>(path: string, body: object): Promise<Answer<T>> {
-    return this.send<T>("PATCH", path, body);
+  // Where `ifMatch` is given, the change is made only to what was seen under that ETag; else 412.
+  patch<T>(path: string, body: object, ifMatch?: string): Promise<Answer<T>> {
+    return this.send<T>("PATCH", path, body, ifMatch ? { "If-Match": ifMatch } : {});
   }
   put<T>(path: string, body: object, ifMatch: string): Promise<Answer<T>> {
     return this.send<T>("PUT", path, body, { "If-Match": ifMatch });
   }
-  delete(path: string): Promise<Answer<null>> {
-    return this.send<null>("DELETE", path);
+  delete(path: string, ifMatch?: string): Promise<Answer<null>> {
+    return this.send<null>("DELETE", path, undefined, ifMatch ? { "If-Match": ifMatch } : {});
+  }
+  // What opens a session brings the token that every change carries from then on.
+  async entered<T extends { csrf_token: string }>(answer: Promise<Answer<T>>): Promise<Answer<T>> {
+    const session = await answer;
+    if (session.ok) this.csrfToken = session.value.csrf_token;
+    return session;
   }
   text(path: string): Promise<Answer<string>> {
     return this.send<string>("GET", path);

@@ -1,7 +1,6 @@
 // The few parts that both pages are built of.
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { codeDigits } from "./codes";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "./http";
 import { fill, useLanguage, useTexts, type Texts } from "./language";
 import { ago, dateTime, duration, exactTime } from "./times";
@@ -76,140 +75,6 @@ export function problemText(problem: Problem, texts: Texts, language: string): s
   return problem.detail ? fill(texts.shared.failed, { detail: problem.detail }) : texts.shared.failedPlain;
 }
 
-// A question that waits for an answer. The browser keeps the focus inside and gives it back.
-export function Dialog(props: { title: string; children: ComponentChildren; onClose: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useLayoutEffect(() => {
-    const shown = dialog.current;
-    const opener = document.activeElement;
-    shown?.showModal();
-    return () => {
-      shown?.close();
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-    };
-  }, []);
-  return (
-    <dialog
-      ref={dialog}
-      aria-labelledby={id}
-      onCancel={(event) => {
-        event.preventDefault();
-        props.onClose();
-      }}
-    >
-      <h2 id={id}>{props.title}</h2>
-      {props.children}
-    </dialog>
-  );
-}
-
-export function Confirm(props: {
-  title: string;
-  children: ComponentChildren;
-  action: string;
-  danger?: boolean;
-  onYes: () => Promise<void>;
-  onClose: () => void;
-}) {
-  const texts = useTexts();
-  const [busy, setBusy] = useState(false);
-  const yes = async () => {
-    if (busy) return;
-    setBusy(true);
-    await props.onYes();
-    setBusy(false);
-  };
-  return (
-    <Dialog title={props.title} onClose={props.onClose}>
-      {props.children}
-      <div class="actions end">
-        <button type="button" class="button" onClick={props.onClose}>
-          {texts.shared.cancel}
-        </button>
-        <button type="button" class={props.danger ? "button danger" : "button primary"} aria-disabled={busy} onClick={yes}>
-          {props.action}
-        </button>
-      </div>
-    </Dialog>
-  );
-}
-
-export function Field(props: {
-  label: string;
-  hint?: ComponentChildren;
-  error?: string | null;
-  children: (ids: { id: string; describedBy: string; invalid: boolean }) => ComponentChildren;
-}) {
-  const id = useId();
-  const described = [props.hint ? `${id}-hint` : "", props.error ? `${id}-error` : ""].filter(Boolean).join(" ");
-  return (
-    <div class="field">
-      <label for={id}>{props.label}</label>
-      {props.hint && (
-        <div class="hint" id={`${id}-hint`}>
-          {props.hint}
-        </div>
-      )}
-      {props.children({ id, describedBy: described, invalid: Boolean(props.error) })}
-      {props.error && (
-        <div class="field-error" id={`${id}-error`} role="alert">
-          {props.error}
-        </div>
-      )}
-    </div>
-  );
-}
-
-// One code from an app. Takes what people paste ("123 456") and keeps its digits.
-export function CodeField(props: {
-  label: string;
-  digits: number;
-  value: string;
-  onValue: (value: string) => void;
-  error?: string | null;
-  hint?: ComponentChildren;
-  focus?: boolean;
-}) {
-  const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    if (props.focus) input.current?.focus();
-  }, []);
-  // After a refusal the person wants to type again, not to look for the field.
-  useEffect(() => {
-    if (props.error) {
-      input.current?.focus();
-      input.current?.select();
-    }
-  }, [props.error]);
-  return (
-    <Field label={props.label} hint={props.hint} error={props.error ?? null}>
-      {({ id, describedBy, invalid }) => (
-        <input
-          ref={input}
-          id={id}
-          class="code"
-          type="text"
-          name="code"
-          autocomplete="one-time-code"
-          inputMode="numeric"
-          autocapitalize="off"
-          spellcheck={false}
-          size={props.digits + 1}
-          aria-describedby={describedBy || undefined}
-          aria-invalid={invalid}
-          value={props.value}
-          onInput={(event) => {
-            const digits = codeDigits(event.currentTarget.value, props.digits);
-            event.currentTarget.value = digits;
-            props.onValue(digits);
-          }}
-        />
-      )}
-    </Field>
-  );
-}
-
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const texts = useTexts();
   const [said, setSaid] = useState<string | null>(null);
@@ -234,6 +99,18 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
         {said}
       </span>
     </span>
+  );
+}
+
+// A key or a link that is shown once, with the way to take it along.
+export function Once({ text, copyLabel }: { text: string; copyLabel: string }) {
+  return (
+    <>
+      <code class="once" translate={false}>
+        {text}
+      </code>
+      <CopyButton text={text} label={copyLabel} />
+    </>
   );
 }
 

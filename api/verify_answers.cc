@@ -1,0 +1,150 @@
+// Verdicts into answers.
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "api/json_text.h"
+#include "api/log.h"
+#include "api/problem.h"
+#include "api/verify_plane.h"
+
+namespace watchword::api {
+namespace {
+
+using engine::Result;
+using Standing = Question::Standing;
+
+constexpr std::string_view unavailable_detail =
+    "The answer could not be made durable. Nothing was accepted. Try again later.";
+
+void append_verdict(std::string& out, const Question& question) {
+  const std::string_view user = question.fields.user.view();
+  const engine::Verdict& verdict = question.verdict;
+  out += R"({"result":")";
+  out += to_string(verdict.result);
+  out += R"(","user":)";
+  append_json_string(out, user);
+  if (verdict.device.value != 0) {
+    out += R"(,"device":{"id":")";
+    append_hex64(out, verdict.device.value);
+    out += R"(","name":)";
+    append_json_string(out, verdict.name());
+    out += '}';
+  }
+  if (verdict.result == Result::accepted && question.fields.recovery_code) {
+    out += R"(,"recovery_code":true,"recovery_codes_left":)";
+    append_number(out, question.recovery_codes_left);
+  } else if (verdict.result == Result::accepted) {
+    out += R"(,"drift_steps":)";
+    append_number(out, verdict.drift_steps);
+  }
+  if (verdict.retry_after_s > 0) {
+    out += R"(,"retry_after_s":)";
+    append_number(out, verdict.retry_after_s);
+  }
+  if (verdict.hard_locked) out += R"(,"hard_locked":true)";
+  if (verdict.repeated) out += R"(,"repeated":true)";
+  out += '}';
+}
+
+std::string length_detail(const engine::Verdict& verdict) {
+  return fmt::format("The code of this person's device has {} digits.", verdict.expected_digits);
+}
+
+}  // namespace
+
+void VerifyPlane::render(Exchange& exchange) {
+  if (exchange.batch) {
+    render_batch(exchange);
+    exchange.batch.reset();
+  } else {
+    render_one(exchange);
+  }
+}
+
+// Once a lock, since what comes after it is answered with `locked`.
+void VerifyPlane::tell_of_lock(const Question& question) {
+  const engine::Verdict& verdict = question.verdict;
+  if (!began_lock(verdict)) return;
+  if (metrics_ != nullptr) metrics_->lock_began(verdict.hard_locked);
+  log(Level::warning, "user locked",
+      {{"user", std::string(question.fields.user.view())},
+       {"retry_after_s", std::int64_t{verdict.retry_after_s}},
+       {"hard_locked", verdict.hard_locked ? "yes" : "no"},
+       {"trace", std::string(question.exchange->trace.view())}});
+}
+
+// Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
+// items' codes are used up already, so one item's trouble must not hide what became of them.
+void VerifyPlane::append_item(std::string& out, const Question& question) {
+  const std::string_view user = question.fields.user.view();
+  if (metrics_ != nullptr) metrics_->answered(question);
+  switch (question.standing) {
+    case Standing::answered:
+      tell_of_lock(question);
+      return append_verdict(out, question);
+    case Standing::wrong_length:
+      out += R"({"result":"invalid","user":)";
+      append_json_string(out, user);
+      out += R"(,"detail":)";
+      append_json_string(out, length_detail(question.verdict));
+      break;
+    default:
+      out += R"({"result":"unavailable","user":)";
+      append_json_string(out, user);
+      out += R"(,"retry_after_s":1)";
+      break;
+  }
+  out += '}';
+}
+
+void VerifyPlane::render_one(Exchange& exchange) {
+  const Question& question = exchange.question;
+  if (metrics_ != nullptr) metrics_->answered(question);
+  switch (question.standing) {
+    case Standing::answered:
+      tell_of_lock(question);
+      body_.clear();
+      append_verdict(body_, question);
+      return write_json(exchange.out, body_, exchange.form);
+    case Standing::wrong_length:
+      return write_answer(exchange, problem(422, "code_length", length_detail(question.verdict), "code"));
+    case Standing::overloaded:
+      return write_answer(exchange, problem(503, "overloaded", overloaded_detail));
+    default:
+      return write_answer(exchange, problem(503, "store_unavailable", unavailable_detail));
+  }
+}
+
+void VerifyPlane::render_batch(Exchange& exchange) {
+  std::string body = R"({"results":[)";
+  bool first = true;
+  for (const Question& question : exchange.batch->questions) {
+    if (!first) body += ',';
+    first = false;
+    append_item(body, question);
+  }
+  body += "]}";
+  write_json(exchange.out, body, exchange.form);
+}
+
+// There are many of these at once, when there are any.
+VerifyPlane::Progress VerifyPlane::refuse(Exchange& exchange) {
+  static const std::string usual = [] {
+    std::string out;
+    write_overloaded(out, {});
+    return out;
+  }();
+  exchange.question.standing = Standing::overloaded;
+  exchange.status = 503;
+  if (metrics_ != nullptr) metrics_->answered(exchange.question);
+  if (exchange.form == AnswerForm{}) {
+    exchange.out += usual;
+  } else {
+    write_overloaded(exchange.out, exchange.form);
+  }
+  return Progress::ready;
+}
+
+}  // namespace watchword::api
