@@ -96,6 +96,7 @@ class Attempt {
   // In parts, so that several attempts compute their codes together: begin(), then plan() and, once the shared codes are
   // computed, compare_planned() - or compute() -, then claim().
   std::optional<End> begin(ResidentUser& user) {
+    block_ = &user;
     user.use();
     if (const std::optional<End> end = choose_devices(user)) {
       // The device that was to be looked at went while its user's block was replaced: nothing was guessed.
@@ -173,15 +174,28 @@ class Attempt {
   }
 
   // After an acceptance on a block that was being replaced: the failures are still to be forgotten, in its successor.
-  // nullptr: the user is gone from memory, and with them what could be forgotten.
+  // nullptr: the user was taken out of memory.
   bool owes_forgetting() const { return owed_.has_value(); }
   void forget(ResidentUser* user) {
     if (user != nullptr) {
       user->use();
       if (!forget_failures(*user)) return;
+    } else {
+      leave_behind([](ThrottleWord word) { return clear(word); });
     }
     producer_.push(*owed_, &ticket_);
     owed_.reset();
+  }
+
+  // The user was taken out of memory before anything was decided: the request begins anew once they are back, and is
+  // charged then.
+  void part() {
+    if (!charged_) return;
+    std::uint64_t word = charged_->bits | ReplayWord::frozen_bit;
+    if (!block_->throttle.exchange_word(word, before_.bits | ReplayWord::frozen_bit)) {
+      leave_behind([this](ThrottleWord held) { return refund(held, *charged_); });
+    }
+    charged_.reset();
   }
 
  private:
@@ -286,6 +300,18 @@ class Attempt {
     return true;
   }
 
+  // In the block that was taken out of memory, frozen as it is: Directory::take() reads its words when the last reader has
+  // left, so they live on in what its caller makes of them.
+  template <class Next>
+  void leave_behind(Next next) {
+    std::uint64_t word = block_->throttle.word();
+    std::uint64_t left = 0;
+    do {
+      left = next(ThrottleWord{word}.thawed()).bits;
+    } while (!block_->throttle.exchange_word(word, left | ReplayWord::frozen_bit));
+    producer_.push(throttle_write(*block_, {left, block_->throttle.receipt()}), nullptr);
+  }
+
   // Takes the charge back. Undone exactly where nobody came in between; else one failure less, which is then written.
   // False: the block is being replaced, nothing happened.
   bool give_back(ResidentUser& user) {
@@ -361,6 +387,7 @@ class Attempt {
   Producer& producer_;
   Ticket& ticket_;
   Verdict& verdict_;
+  ResidentUser* block_ = nullptr;  // the last one that it ran on
   std::size_t count_ = 0;
   std::size_t planned_at_ = 0;
   Match candidates_[devices_per_user_max];

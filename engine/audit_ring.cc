@@ -24,6 +24,7 @@ bool AuditRing::has_room(std::size_t count) noexcept {
 }
 
 void AuditRing::put(const void* from, std::size_t count) noexcept {
+  if (count == 0) return;  // a text that is empty may point nowhere
   const std::size_t begin = pending_tail_ % capacity;
   const std::size_t before_end = std::min(count, capacity - begin);
   std::memcpy(bytes_.get() + begin, from, before_end);

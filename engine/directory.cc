@@ -153,9 +153,10 @@ std::optional<LastWords> Directory::Shard::take(std::string_view user, std::uint
     held.erase(found.at);
     users.fetch_sub(1, std::memory_order_relaxed);
     freeze_all(*erased);
-    read_last_words(*erased, words);
   }
+  // Until then, who was verifying may still take a charge back.
   wait_for_readers();
+  read_last_words(*erased, words);
   const std::lock_guard lock(mutex_);
   free_block(erased);
   note_memory();

@@ -65,7 +65,10 @@ Next settle(Attempt& attempt, Attempt::End end, const Directory& directory, std:
       attempt.forget(user);
       continue;
     }
-    if (user == nullptr) return Next::load_user;
+    if (user == nullptr) {
+      attempt.part();
+      return Next::load_user;
+    }
     end = attempt.run(*user);
   }
 }

@@ -1,5 +1,4 @@
 """Import and export of a running server: streams of any length, whole rows, nobody waits for them."""
-import csv
 import json
 import os
 import re
@@ -8,7 +7,7 @@ import subprocess
 import time
 
 from watchword import (
-    Phone, assert_problem, base32, csv_rows, eventually, in_parallel, path_of, request_bytes, run)
+    GOOD_PHONES, Phone, assert_problem, base32, csv_rows, eventually, in_parallel, path_of, request_bytes, run, write_csv)
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 MANY = 100_000 if os.environ.get("WATCHWORD_FULL") == "1" else 20_000
@@ -49,24 +48,16 @@ def exported(server):
     return [json.loads(line) for line in answer.body.splitlines()]
 
 
-GOOD = [
-    Phone.made("ada"),
-    Phone.made("zoë müller", digits=8, period=60, algorithm="SHA256"),
-    Phone.made('quo"te, comma', digits=7, period=15, algorithm="SHA512"),
-    Phone.made("名前"),
-]
-
-
 def test_what_was_imported_signs_in_at_once_and_is_exported_without_its_secret(server):
-    answer = send(server, lines(row(phone) for phone in GOOD))
+    answer = send(server, lines(row(phone) for phone in GOOD_PHONES))
     assert answer.status == 200, answer
     told = answer.json()
     assert told == {"complete": True, "rows": 4, "imported": 4, "unchanged": 0, "new_users": 4, "refused_rows": 0, "refused": []}
-    for phone in GOOD:
+    for phone in GOOD_PHONES:
         assert server.result(phone.user, phone.code(time.time())) == "accepted"
     found = {one["user"]: one for one in exported(server)}
-    assert set(found) == {phone.user for phone in GOOD}
-    for phone in GOOD:
+    assert set(found) == {phone.user for phone in GOOD_PHONES}
+    for phone in GOOD_PHONES:
         one = found[phone.user]
         assert (one["name"], one["algorithm"], one["digits"], one["period"]) == (
             "phone", phone.algorithm, phone.digits, phone.period)
@@ -77,13 +68,13 @@ def test_what_was_imported_signs_in_at_once_and_is_exported_without_its_secret(s
 
 
 def test_the_same_rows_again_change_nothing(server):
-    body = lines(row(phone) for phone in GOOD)
+    body = lines(row(phone) for phone in GOOD_PHONES)
     assert send(server, body).json()["imported"] == 4
     before = exported(server)
     again = send(server, body).json()
     assert (again["imported"], again["unchanged"], again["new_users"], again["refused"]) == (0, 4, 0, [])
     assert exported(server) == before
-    used = GOOD[0].code(time.time())
+    used = GOOD_PHONES[0].code(time.time())
     assert server.result("ada", used) == "accepted"
     send(server, body)
     assert server.result("ada", used) == "replayed", "an import brings no used code back"
@@ -137,7 +128,7 @@ def test_the_limit_of_devices_holds_and_short_secrets_come_only_when_asked_for(s
 
 
 def test_bad_requests_are_named(server):
-    body = lines([row(GOOD[0])])
+    body = lines([row(GOOD_PHONES[0])])
     assert_problem(send(server, body, key="no-such-key"), 401)
     assert_problem(send(server, body, key=server.new_key("enroll", "verify", "read", "audit", "metrics")["key"]), 403)
     assert_problem(send(server, body, headers={"Content-Type": "application/json"}), 415)
@@ -263,14 +254,14 @@ def test_imports_side_by_side_and_with_registrations_lose_nothing(server):
 
 
 def test_every_imported_device_is_in_the_audit_trail(server):
-    send(server, lines([row(GOOD[0]), row(GOOD[1])]))
+    send(server, lines([row(GOOD_PHONES[0]), row(GOOD_PHONES[1])]))
     entries = server.expect(200, "GET", "/v1/audit?action=import")["entries"]
-    assert [one["user"] for one in entries] == [GOOD[1].user, "ada"]
+    assert [one["user"] for one in entries] == [GOOD_PHONES[1].user, "ada"]
     assert entries[0]["actor"].startswith("key:") and entries[0]["device"]
 
 
 def test_to_an_old_client_the_export_ends_with_the_connection(server):
-    send(server, lines(row(phone) for phone in GOOD))
+    send(server, lines(row(phone) for phone in GOOD_PHONES))
     with server.connect() as connection:
         connection.send(f"GET /v1/export HTTP/1.0\r\nAuthorization: Bearer {server.admin}\r\n\r\n".encode())
         assert connection.closed_by_server()
@@ -294,33 +285,28 @@ def remote(server, command, *arguments, key=None, **more):
 
 def csv_file(server, phones, extra=""):
     file = server.directory / "rows.csv"
-    with open(file, "w", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["user", "name", "secret", "algorithm", "digits", "period"])
-        for phone in phones:
-            writer.writerow([phone.user, "phone", base32(phone.secret), phone.algorithm, phone.digits, phone.period])
-        out.write(extra)
+    write_csv(file, phones, extra)
     return file
 
 
 def test_the_command_line_imports_into_and_exports_from_a_running_server(server):
-    done = remote(server, "import", csv_file(server, GOOD))
+    done = remote(server, "import", csv_file(server, GOOD_PHONES))
     assert done.returncode == 0, done.stderr
     assert "Imported 4 of 4 rows, 4 new users" in done.stderr
-    again = remote(server, "import", csv_file(server, GOOD))
+    again = remote(server, "import", csv_file(server, GOOD_PHONES))
     assert again.returncode == 0 and "Imported 0 of 4 rows, 0 new users; 4 were there already." in again.stderr, again.stderr
-    for phone in GOOD:
+    for phone in GOOD_PHONES:
         assert server.result(phone.user, phone.code(time.time())) == "accepted"
     told = remote(server, "export")
     assert told.returncode == 0, told.stderr
     server.stop()
     assert run("export", "--data-dir", server.data_dir).stdout == told.stdout, "as the data directory's own export"
-    assert {one["user"] for one in csv_rows(told.stdout)} == {phone.user for phone in GOOD}
+    assert {one["user"] for one in csv_rows(told.stdout)} == {phone.user for phone in GOOD_PHONES}
     assert all(one["secret"] == "" for one in csv_rows(told.stdout))
 
 
 def test_the_command_line_names_bad_rows_by_the_files_lines(server):
-    file = csv_file(server, GOOD[:1], extra='bo,phone,0189,,,\n\ncy,phone,{},,,\n"di,x,y,,,\n'.format(base32(b"short")))
+    file = csv_file(server, GOOD_PHONES[:1], extra='bo,phone,0189,,,\n\ncy,phone,{},,,\n"di,x,y,,,\n'.format(base32(b"short")))
     done = remote(server, "import", file)
     assert done.returncode == 1
     named = re.findall(r"^line (\d+): (.+)$", done.stderr, re.M)
@@ -332,7 +318,7 @@ def test_the_command_line_names_bad_rows_by_the_files_lines(server):
 
 
 def test_the_command_line_says_what_is_wrong(server):
-    file = csv_file(server, GOOD[:1])
+    file = csv_file(server, GOOD_PHONES[:1])
     assert remote(server, "import", file, key="").returncode == 2
     wrong = remote(server, "import", file, key="no-such-key")
     assert wrong.returncode == 1 and "401" in wrong.stderr
@@ -368,7 +354,7 @@ def test_the_command_line_goes_over_tls_and_trusts_nobody_else(make_server, tmp_
     ports = re.findall(r'"listening","address":"127\.0\.0\.1:(\d+)"', server.log())
     url = f"https://127.0.0.1:{ports[-1]}"
     environment = {"WATCHWORD_API_KEY": server.admin}
-    file = csv_file(server, GOOD)
+    file = csv_file(server, GOOD_PHONES)
     stranger = run("import", file, "--url", url, environment=environment)
     assert stranger.returncode == 1 and "certificate" in stranger.stderr, stranger.stderr
     done = run("import", file, "--url", url, "--ca-file", tmp_path / "cert.pem", environment=environment)

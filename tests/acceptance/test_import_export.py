@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from watchword import BINARY, REPOSITORY, Phone, base32, csv_rows, hotp, path_of, run, unbase32
+from watchword import BINARY, GOOD_PHONES, REPOSITORY, Phone, base32, csv_rows, hotp, path_of, run, unbase32
 
 HEADER = "user,name,secret,algorithm,digits,period\n"
 MANY = 1_000_000 if os.environ.get("WATCHWORD_FULL") == "1" else 100_000
@@ -24,32 +24,24 @@ def export(server, *flags):
     return done
 
 
-GOOD = [
-    Phone.made("ada"),
-    Phone.made("zoë müller", digits=8, period=60, algorithm="SHA256"),
-    Phone.made('quo"te, comma', digits=7, period=15, algorithm="SHA512"),
-    Phone.made("名前"),
-]
-
-
 def test_what_was_imported_signs_in_and_is_exported_again(make_server):
     server = make_server()
-    server.import_phones(GOOD)
+    server.import_phones(GOOD_PHONES)
     server.start()
-    for phone in GOOD:
+    for phone in GOOD_PHONES:
         assert server.result(phone.user, phone.code(time.time())) == "accepted"
     server.stop()
     plain = export(server)
-    for phone in GOOD:
+    for phone in GOOD_PHONES:
         assert base32(phone.secret) not in plain.stdout + plain.stderr
     listed = {row["user"]: row for row in csv_rows(plain.stdout)}
-    assert set(listed) == {phone.user for phone in GOOD}
+    assert set(listed) == {phone.user for phone in GOOD_PHONES}
 
     told = export(server, "--with-secrets")
     assert "secret" in told.stderr.lower(), "warns"
     rows = {row["user"]: row for row in csv_rows(told.stdout)}
     assert told.stdout.startswith(HEADER)
-    for phone in GOOD:
+    for phone in GOOD_PHONES:
         row = rows[phone.user]
         assert unbase32(row["secret"]) == phone.secret and row["name"] == "phone"
         assert (row["algorithm"] or "SHA1", int(row["digits"] or 6), int(row["period"] or 30)) == (

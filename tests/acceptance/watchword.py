@@ -24,6 +24,14 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("WATCHWORD_BINARY", str(REPOSITORY / "build" / "watchword"))
 VECTORS = REPOSITORY / "tests" / "vectors"
 
+# Of every algorithm, number of digits and period, with names that are hard to quote.
+GOOD_PHONES = [
+    Phone.made("ada"),
+    Phone.made("zoë müller", digits=8, period=60, algorithm="SHA256"),
+    Phone.made('quo"te, comma', digits=7, period=15, algorithm="SHA512"),
+    Phone.made("名前"),
+]
+
 START_S = 30  # a loaded machine; how fast a start must be has its own test
 
 
@@ -37,6 +45,17 @@ def run(*arguments, stdin=None, timeout_s=300, environment=None):
         timeout=timeout_s,
         env={**os.environ, **(environment or {})},
     )
+
+
+def end_process(process):
+    """Asks it to end, and sees to it."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def open_files_limit(wanted):
@@ -148,13 +167,7 @@ class Server:
         """For fixtures: whatever state it is in."""
         self._forget_connection()
         if self.process:
-            if self.process.poll() is None:
-                self.process.terminate()
-                try:
-                    self.process.wait(20)
-                except subprocess.TimeoutExpired:
-                    self.process.kill()
-                    self.process.wait()
+            end_process(self.process)
             self.process = None
 
     # -- looking at it
@@ -259,15 +272,21 @@ class Server:
     def import_phones(self, phones, *flags):
         """Through the command line, while nothing serves."""
         file = self.directory / "import.csv"
-        with open(file, "w", newline="") as out:
-            writer = csv.writer(out, lineterminator="\n")
-            writer.writerow(["user", "name", "secret", "algorithm", "digits", "period"])
-            for phone in phones:
-                writer.writerow([phone.user, "phone", base32(phone.secret), phone.algorithm, phone.digits, phone.period])
+        write_csv(file, phones)
         done = run("import", file, "--format", "csv", "--data-dir", self.data_dir, *self._config_flags(), *flags)
         file.unlink()
         assert done.returncode == 0, done.stderr
         return done
+
+
+def write_csv(file, phones, extra=""):
+    """As `watchword import` takes it; `extra`: more text behind."""
+    with open(file, "w", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["user", "name", "secret", "algorithm", "digits", "period"])
+        for phone in phones:
+            writer.writerow([phone.user, "phone", base32(phone.secret), phone.algorithm, phone.digits, phone.period])
+        out.write(extra)
 
 
 def csv_rows(text):
