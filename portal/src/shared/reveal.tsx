@@ -56,7 +56,11 @@ export function SecretReveal(props: { secret: string | null; algorithm: string; 
     <div class="way">
       {!shown && (
         <div class="secret hidden" aria-hidden="true">
-          <span class="secret-key">{"•••• ".repeat(8)}</span>
+          <span class="secret-key">
+            •••• •••• •••• ••••
+            <br />
+            •••• •••• •••• ••••
+          </span>
         </div>
       )}
       {shown && (

@@ -24,8 +24,10 @@ export async function look(page, name) {
     await page.emulateMedia({ colorScheme });
     const needed = await page.evaluate(() => document.documentElement.scrollWidth);
     if (needed > width) faults.push(`${name} at ${width} px is ${needed} px wide`);
-    // As high as the page, so that what keeps to the bottom of the window stands there.
-    await page.setViewportSize({ width, height: Math.max(800, await page.evaluate(() => document.documentElement.scrollHeight)) });
+    if ((await page.locator(".save-bar").count()) > 0) {
+      // As high as the page: what keeps to the bottom of the window then stands there.
+      await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
+    }
     await picture(page, `${name}-${width}`, { fullPage: true });
   }
   const modal = (await page.locator("dialog[open]").count()) > 0; // what lies behind cannot be reached
