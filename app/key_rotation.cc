@@ -131,6 +131,16 @@ int run_keys_rotate(const Config& config, const std::string& new_master_key_file
   const OpenStore opened(config);
   engine::Store& store = *opened.store;
   engine::Committer committer(store);
+  // A server waits for room on the disk; who stands before a terminal is told.
+  const auto look = [&store] {
+    json::object keys = api::keys_object(store.keys());
+    const engine::StoreHealth health = store.health();
+    if (keys.at("resealing").as_bool() && !health.writable) {
+      throw std::runtime_error("the store takes no writes: " + health.reason +
+                               ". Run this again then; it goes on where it was");
+    }
+    return keys;
+  };
   const engine::RotationRequest rotation{.new_master_key_file = new_master_key, .now = engine::wall_now()};
   const auto rotated = store.rotate_keys(rotation, [&](engine::Change& change) {
     change.audit.push_back({.at = rotation.now,
@@ -141,13 +151,13 @@ int run_keys_rotate(const Config& config, const std::string& new_master_key_file
                             .detail = api::rotation_detail(store.keys(), rotation)});
     return committer.commit(change);
   });
-  if (rotated) return tell(follow([&] { return api::keys_object(store.keys()); }), !new_master_key.empty());
+  if (rotated) return tell(follow(look), !new_master_key.empty());
   // What an earlier rotation left undone is done here as well as anything.
   if (rotated.error().refusal != engine::RotationRefusal::running || !new_master_key.empty()) {
     throw std::runtime_error(rotated.error().reason);
   }
   std::fprintf(stderr, "An earlier rotation had not come to its end; it goes on.\n");
-  return tell(follow([&] { return api::keys_object(store.keys()); }), false);
+  return tell(follow(look), false);
 }
 
 int run_keys_show(const Config& config) {
