@@ -20,10 +20,12 @@ class UserStripes {
   // Of several users at once, each stripe once and in one order, so that two such callers never wait for each other.
   std::vector<std::unique_lock<std::mutex>> lock_all(std::span<const std::uint64_t> hashes) {
     std::vector<std::mutex*> stripes;
+    stripes.reserve(hashes.size());
     for (const std::uint64_t hash : hashes) stripes.push_back(&of(hash));
     std::sort(stripes.begin(), stripes.end());
     stripes.erase(std::unique(stripes.begin(), stripes.end()), stripes.end());
     std::vector<std::unique_lock<std::mutex>> held;
+    held.reserve(stripes.size());
     for (std::mutex* const one : stripes) held.emplace_back(*one);
     return held;
   }
