@@ -30,8 +30,8 @@ class AuditQueue {
   AuditQueue(const AuditQueue&) = delete;
   AuditQueue& operator=(const AuditQueue&) = delete;
 
-  // Bounded in rate, so that nobody fills the disk by knocking: what goes beyond is counted, and the next such entry says how
-  // many were left out. `target`: as sent; only its path is told.
+  // Bounded in rate, so that nobody fills the disk by knocking: what goes beyond is counted, and the next such entry says
+  // how many were left out. `target`: as sent; only its path is told.
   void refused(const engine::Origin& origin, unsigned status, Method method, std::string_view target,
                engine::UnixMillis now);
   // For whoever counts: entries that wait, and those that were left out since the start.

@@ -21,8 +21,8 @@ namespace {
 bool is_one_of(std::string_view content_type, std::initializer_list<std::string_view> names) {
   const std::size_t end = std::min(content_type.find_first_of("; \t"), content_type.size());
   const std::string_view said = content_type.substr(0, end);
-  return content_type.empty() || std::any_of(names.begin(), names.end(),
-                                             [&](std::string_view name) { return equal_ignoring_case(said, name); });
+  return content_type.empty() ||
+         std::any_of(names.begin(), names.end(), [&](std::string_view name) { return equal_ignoring_case(said, name); });
 }
 
 }  // namespace

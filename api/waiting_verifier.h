@@ -37,7 +37,8 @@ class WaitingVerifier final : public engine::TicketSink {
   void deliver(engine::Ticket* first) noexcept override;
 
  private:
-  tl::expected<engine::Verdict, Refused> ask(const engine::VerifyRequest& request, const engine::Origin& origin, engine::UnixMillis now);
+  tl::expected<engine::Verdict, Refused> ask(const engine::VerifyRequest& request, const engine::Origin& origin,
+                                             engine::UnixMillis now);
 
   struct Awaited : engine::Ticket {
     bool back = false;  // under mutex_

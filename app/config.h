@@ -39,7 +39,7 @@ struct Config {
   MetricsOptions metrics;
   Hmac hmac = Hmac::automatic;
   std::size_t resident_bytes_max = 0;  // of the users in memory; 0: half of what the process may use
-  engine::Policy policy;  // until one is set over REST
+  engine::Policy policy;               // until one is set over REST
 };
 
 Config default_config();

@@ -132,8 +132,7 @@ enum class Imported : std::uint8_t {
 
 // Why `user` cannot have the device: bad_parameters, secret_too_short, secret_too_long, secret_registered, name_taken or
 // device_limit.
-std::optional<Refusal> import_fault(const UserRecord& user, const BulkRow& row, std::size_t bytes_min,
-                                    unsigned devices_max);
+std::optional<Refusal> import_fault(const UserRecord& user, const BulkRow& row, std::size_t bytes_min, unsigned devices_max);
 
 struct DevicePatch {
   std::optional<std::string> name;  // valid_device_name()
