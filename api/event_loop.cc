@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 
 #include "engine/rcu.h"
+#include "engine/thread_rank.h"
 
 namespace watchword::api {
 namespace {
@@ -48,6 +49,7 @@ void EventLoop::join() {
 
 void EventLoop::run() {
   pthread_setname_np(pthread_self(), "loop");
+  engine::rank_as_prompt();
   const engine::RcuThread registered;
   schedule_sweep();
   await_sockets();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/rcu.h"
+#include "engine/thread_rank.h"
 
 namespace watchword::api {
 
@@ -48,6 +49,7 @@ void WorkerPool::stop() {
 
 void WorkerPool::run() {
   const engine::RcuThread registered;
+  engine::rank_as_patient();
   for (;;) {
     std::unique_ptr<Job> job;
     {

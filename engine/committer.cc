@@ -6,6 +6,8 @@
 #include <cassert>
 #include <chrono>
 
+#include "engine/thread_rank.h"
+
 namespace watchword::engine {
 
 struct Committer::Waiting {
@@ -265,6 +267,7 @@ void Committer::wait_for_company() {
 
 void Committer::run() {
   pthread_setname_np(pthread_self(), "committer");
+  rank_as_prompt();
   for (;;) {
     if (!urgent_.exchange(false, std::memory_order_acquire) && queued()) wait_for_company();
     if (drain() > 0) {

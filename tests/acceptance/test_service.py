@@ -196,4 +196,4 @@ def test_the_server_makes_no_system_call_that_the_unit_forbids(tmp_path):
         process.kill()
         process.wait()
     made = {found[1] for found in re.finditer(r"^\d+ +([a-z0-9_]+)\(", traced.read_text(), re.M)}
-    assert made - allowed <= {"setpriority", "ioprio_set", "sched_setaffinity"}, made - allowed
+    assert made - allowed <= {"setpriority", "sched_setattr", "ioprio_set", "sched_setaffinity"}, made - allowed

@@ -1,0 +1,42 @@
+#include "engine/thread_rank.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+namespace watchword::engine {
+namespace {
+
+constexpr std::uint64_t slice_ns = 200'000;  // some twenty requests
+constexpr int patient_nice = 5;
+
+// As the kernel has it (sched_setattr(2)); the C library of Debian 12 has no name for it.
+struct SchedAttr {
+  std::uint32_t size = sizeof(SchedAttr);
+  std::uint32_t policy = SCHED_OTHER;
+  std::uint64_t flags = 0;
+  std::int32_t nice = 0;
+  std::uint32_t priority = 0;
+  std::uint64_t runtime = 0;
+  std::uint64_t deadline = 0;
+  std::uint64_t period = 0;
+};
+static_assert(sizeof(SchedAttr) == 48);
+
+}  // namespace
+
+void rank_as_prompt() noexcept {
+  SchedAttr attributes;
+  attributes.nice = getpriority(PRIO_PROCESS, 0);
+  attributes.runtime = slice_ns;
+  static_cast<void>(syscall(SYS_sched_setattr, 0, &attributes, 0));
+}
+
+void rank_as_patient() noexcept {
+  static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), getpriority(PRIO_PROCESS, 0) + patient_nice));
+}
+
+}  // namespace watchword::engine

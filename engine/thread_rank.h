@@ -1,0 +1,15 @@
+// Which threads go first where there are fewer cores than work: event loops and the committer are asked for something every
+// moment, and need a core for microseconds; workers list and export for as long as it takes. Both calls are about the
+// calling thread, are wishes that a kernel or a sandbox may refuse, and change nothing where there are cores enough.
+#pragma once
+
+namespace watchword::engine {
+
+// The thread asks for short slices, so that it is let on soon after it wakes, also while another thread's slice runs (Linux
+// 6.12 and later; older ones do that anyway).
+void rank_as_prompt() noexcept;
+// The thread stands back behind prompt ones: a third of their share where all want the core, all of it where nobody else
+// does.
+void rank_as_patient() noexcept;
+
+}  // namespace watchword::engine
