@@ -143,9 +143,10 @@ class EventLoop::RecoveryJob final : public Job {
 };
 
 bool EventLoop::manage(Exchange& exchange, Route route, Request request) {
-  WorkerPool& pool = hashes_slowly(request.method, request.target) ? services_.slow_workers
-                     : asks_provider(request.target)               ? services_.provider_workers
-                                                                   : services_.workers;
+  WorkerPool& pool = hashes_slowly(request.method, request.target)   ? services_.slow_workers
+                     : asks_provider(request.target)                 ? services_.provider_workers
+                     : works_in_bulk(request.method, request.target) ? services_.bulk_workers
+                                                                     : services_.workers;
   std::unique_ptr<WorkerPool::Job> job = std::make_unique<AdminJob>(*this, exchange, route, std::move(request));
   return pool.submit(job);
 }
@@ -154,7 +155,7 @@ bool EventLoop::take_rows(Exchange& exchange, std::unique_ptr<ImportRows>& rows,
   auto made = std::make_unique<RowsJob>(*this, exchange, std::move(rows), std::move(bytes), last);
   RowsJob& one = *made;
   std::unique_ptr<WorkerPool::Job> job = std::move(made);
-  if (services_.workers.submit(job)) return true;
+  if (services_.bulk_workers.submit(job)) return true;
   rows = std::move(one.rows);
   bytes = std::move(one.bytes);
   return false;
@@ -162,7 +163,7 @@ bool EventLoop::take_rows(Exchange& exchange, std::unique_ptr<ImportRows>& rows,
 
 bool EventLoop::make_piece(Exchange& exchange) {
   std::unique_ptr<WorkerPool::Job> job = std::make_unique<PieceJob>(*this, exchange);
-  return services_.workers.submit(job);
+  return services_.bulk_workers.submit(job);
 }
 
 void EventLoop::proceed(Exchange& exchange, VerifyPlane::Progress progress) {

@@ -61,6 +61,12 @@ bool hashes_slowly(Method method, std::string_view target) {
   return method == Method::post && (path.ends_with("/recovery-codes") || path == "/portal/api/code");
 }
 
+bool works_in_bulk(Method method, std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  if (path == "/v1/backups") return method == Method::post;
+  return path == "/v1/users" || path == "/v1/audit" || path == "/v1/export";
+}
+
 bool asks_provider(std::string_view target) {
   return target.starts_with("/portal/oidc/");
 }

@@ -32,6 +32,8 @@ std::string_view template_of(Route route);
 bool needs_key(Route route);
 // A managed request that computes slow hashes: for the pool that is there for them.
 bool hashes_slowly(Method method, std::string_view target);
+// One that goes over many rows, or copies the whole store: for the pool that stands back.
+bool works_in_bulk(Method method, std::string_view target);
 // A request that may wait for the OpenID provider: for the pool that is there for it.
 bool asks_provider(std::string_view target);
 bool has_query(std::string_view target);

@@ -71,6 +71,7 @@ void Server::start() {
   for (const auto& listener : impl_->listeners) listener->accept();
   try {
     impl_->services.workers.start();
+    impl_->services.bulk_workers.start();
     impl_->services.slow_workers.start();
     impl_->services.provider_workers.start();
     for (const auto& loop : impl_->loops) loop->start();
@@ -78,6 +79,7 @@ void Server::start() {
     for (const auto& loop : impl_->loops) loop->drain();
     for (const auto& loop : impl_->loops) loop->join();
     impl_->services.workers.stop();
+    impl_->services.bulk_workers.stop();
     impl_->services.slow_workers.stop();
     impl_->services.provider_workers.stop();
     impl_->services.audit_queue.stop();
@@ -136,6 +138,7 @@ void Server::stop() {
   for (const auto& loop : impl_->loops) loop->drain();
   for (const auto& loop : impl_->loops) loop->join();
   impl_->services.workers.stop();
+  impl_->services.bulk_workers.stop();
   impl_->services.slow_workers.stop();
   impl_->services.provider_workers.stop();
   impl_->services.audit_queue.stop();

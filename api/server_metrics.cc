@@ -60,6 +60,7 @@ void expose(Services& services, const std::vector<std::unique_ptr<EventLoop>>& l
   exposition.add_collector(portal_verifications);
   services.history->add_collector(portal_verifications);
   expose_pool(exposition, services.workers, "workers");
+  expose_pool(exposition, services.bulk_workers, "bulk");
   expose_pool(exposition, services.slow_workers, "slow");
   expose_pool(exposition, services.provider_workers, "provider");
   expose_connections(exposition, services);

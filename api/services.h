@@ -28,6 +28,7 @@ struct Services {
         admin(engine_in, keys_in, &audit_queue),
         portal(engine_in, keys_in, admin, options.portal),
         workers(options.workers, options.worker_queue_max),
+        bulk_workers(bulk_workers_count, options.worker_queue_max, WorkerPool::Rank::patient),
         slow_workers(options.slow_workers, options.slow_queue_max),
         provider_workers(provider_workers_count, provider_queue_max) {
     if (exposition == nullptr) return;
@@ -46,6 +47,9 @@ struct Services {
   AdminPlane admin;
   PortalPlane portal;
   WorkerPool workers;
+  // What goes over many rows: it takes its time, and verifications go first.
+  static constexpr unsigned bulk_workers_count = 2;
+  WorkerPool bulk_workers;
   // Slow hashes alone: each takes a core for milliseconds and 19 MiB, so they are few, and nobody else waits behind them.
   WorkerPool slow_workers;
   // Sign-ins by the OpenID provider: each may wait some seconds for it, and nobody else waits behind them.

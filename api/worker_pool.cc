@@ -8,8 +8,8 @@
 
 namespace watchword::api {
 
-WorkerPool::WorkerPool(unsigned threads, std::size_t queue_max)
-    : thread_count_(std::max(1U, threads)), queue_max_(std::max<std::size_t>(1, queue_max)) {}
+WorkerPool::WorkerPool(unsigned threads, std::size_t queue_max, Rank rank)
+    : thread_count_(std::max(1U, threads)), rank_(rank), queue_max_(std::max<std::size_t>(1, queue_max)) {}
 
 WorkerPool::~WorkerPool() {
   stop();
@@ -49,7 +49,7 @@ void WorkerPool::stop() {
 
 void WorkerPool::run() {
   const engine::RcuThread registered;
-  engine::rank_as_patient();
+  if (rank_ == Rank::patient) engine::rank_as_patient();
   for (;;) {
     std::unique_ptr<Job> job;
     {

@@ -23,7 +23,8 @@ class WorkerPool {
     virtual void run(std::unique_ptr<Job> self) noexcept = 0;
   };
 
-  WorkerPool(unsigned threads, std::size_t queue_max);
+  enum class Rank : std::uint8_t { usual, patient };
+  WorkerPool(unsigned threads, std::size_t queue_max, Rank rank = Rank::usual);
   ~WorkerPool();  // stop()
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -43,6 +44,7 @@ class WorkerPool {
   void run();
 
   const unsigned thread_count_;
+  const Rank rank_;
   const std::size_t queue_max_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -11,7 +11,7 @@ namespace watchword::engine {
 namespace {
 
 constexpr std::uint64_t slice_ns = 200'000;  // some twenty requests
-constexpr int patient_nice = 5;
+constexpr int patient_nice = 15;
 
 // As the kernel has it (sched_setattr(2)); the C library of Debian 12 has no name for it.
 struct SchedAttr {
