@@ -101,6 +101,11 @@ def processor():
     return platform.machine()
 
 
+def add_rows(report):
+    report["rows"] = rows.micro_rows(report["micro"]) + rows.server_rows(report["servers"] or {}) + rows.half_row(report["curves"])
+    report["tool_rows"] = rows.tool_rows(report["tools"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default="build/watchword")
@@ -128,14 +133,14 @@ def main():
         report.update({part: last.get(part) for part in PARTS})
     report.update(date=datetime.date.today().isoformat(), processor=processor(), cores=os.cpu_count(), kernel=platform.release(), pairs=args.pairs,
                   quick=args.quick)
+    add_rows(report)
     begin = time.monotonic()
     measure = {"micro": micro_part, "servers": servers_part, "tools": tools_part, "curves": curves_part}
     for at, part in enumerate(parts):
         left_min = sum(EXPECTED_MIN[later][0 if args.quick else 1] for later in parts[at:])
         tell("[%d of %d, after %d s] %s; some %d minutes are left" % (at + 1, len(parts), time.monotonic() - begin, part, left_min))
         report[part] = measure[part](args)
-        report["rows"] = rows.micro_rows(report["micro"]) + rows.server_rows(report["servers"] or {}) + rows.half_row(report["curves"])
-        report["tool_rows"] = rows.tool_rows(report["tools"])
+        add_rows(report)
         # What took minutes is not lost with what comes after it.
         with open(args.json, "w") as out:
             json.dump(report, out, indent=1)
