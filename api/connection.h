@@ -97,24 +97,26 @@ class Connection {
   bool admit(const RequestHead& head, bool body_is_here);
   std::size_t body_limit(const RequestHead& head);
   void dispatch(const RequestHead& head, std::string_view body, bool again);
-  engine::Origin origin_of(std::string actor, const RequestHead& head) const;
-  boost::asio::ip::address peer() const;
-  std::string_view peer_address();
-  void note_refusal(const RequestHead& head, const AccessKeys::Denied& denied);
   void answer_verify(Exchange& exchange, Route route, const RequestHead& head, std::string_view body,
                      engine::UnixMillis now);
   void ask(Exchange& exchange, Route route, const RequestHead& head, std::string_view body, engine::UnixMillis now);
   void answer_readiness(Exchange& exchange);
   void manage(Exchange& exchange, Route route, const RequestHead& head, std::string_view body);
-  BrowserSide browser_side(const RequestHead& head);
-  const CertifiedClient* certified_client();
-  std::string caller_name(std::uint64_t key_id, const RequestHead& head);
-  tl::expected<AccessKeys::Granted, AccessKeys::Denied> authenticate(const RequestHead& head, engine::UnixMillis now);
   Exchange& begin_exchange(AnswerForm form);
   AnswerForm form_of(const RequestHead& head) const;
   void answer(Exchange& exchange, const Response& response);
   void refuse(const Response& response);  // and close: where the next request begins is not known, or not wanted
   void interim_continue();
+
+  // connection_client.cc: who the client is
+  boost::asio::ip::address peer() const;
+  std::string_view peer_address();
+  const CertifiedClient* certified_client();
+  BrowserSide browser_side(const RequestHead& head);
+  tl::expected<AccessKeys::Granted, AccessKeys::Denied> authenticate(const RequestHead& head, engine::UnixMillis now);
+  std::string caller_name(std::uint64_t key_id, const RequestHead& head);
+  engine::Origin origin_of(std::string actor, const RequestHead& head) const;
+  void note_refusal(const RequestHead& head, const AccessKeys::Denied& denied);
 
   // Pipelined requests that may be outstanding; then the client has to read before it is read.
   static constexpr unsigned exchanges_max = 64;

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 
-from server_comparison import PERIOD_S, Run, base32, secret_of, totp
+from server_comparison import PERIOD_S, WRK_SCRIPT, Run, base32, secret_of, totp
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
@@ -31,19 +31,6 @@ wrk.method = "POST"
 wrk.body = io.lines(os.getenv("WW_BODIES"))()
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer " .. os.getenv("WW_KEY")
-"""
-
-# A request for each line, made before the first is sent: what wrk does with Lua would show in its latencies otherwise.
-PREPARED_SCRIPT = """
-local requests, at = {}, 0
-for line in io.lines(os.getenv("WW_BODIES")) do
-  requests[#requests + 1] = "POST /v1/verify HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Bearer " .. os.getenv("WW_KEY") ..
-    "\\r\\nContent-Type: application/json\\r\\nContent-Length: " .. #line .. "\\r\\n\\r\\n" .. line
-end
-request = function()
-  at = at % #requests + 1
-  return requests[at]
-end
 """
 
 VALUES_SCRIPT = """
@@ -147,7 +134,7 @@ def main():
                 out.write("user%d@example.org,%s,%d\n" % (i, base32(secret_of(i)), PERIOD_S))
         run.start_nginx(run.ask("user0@example.org", "%06d" % ((int(totp(secret_of(0), step)) + 500000) % 1000000)))
         rows = [compare(run, "nginx", run.nginx_port, wrong, CONSTANT_SCRIPT, "--constant"),
-                compare(run, "watchword", run.port, wrong, PREPARED_SCRIPT, "--users-file", users)]
+                compare(run, "watchword", run.port, wrong, WRK_SCRIPT, "--users-file", users)]
         if args.node:
             rows.append(compare(run, "delays", run.start_delays(args.node, 8), wrong, CONSTANT_SCRIPT, "--constant"))
         print("\n%-10s %8s %8s %8s %8s %28s" % ("target", "rate", "p50", "p90", "p99", "own capacity / this rate"))

@@ -27,19 +27,12 @@ import tempfile
 import threading
 import time
 
+from server_comparison import WRK_SCRIPT
+
 PERIOD_S = 300  # long steps: codes made ahead of time stay good for a whole step
 MIB = 1 << 20
 
-WRK_SCRIPT = """
-local bodies = {}
-for line in io.lines(os.getenv("WW_BODIES")) do bodies[#bodies + 1] = line end
-local head = "POST /v1/verify HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Bearer " .. os.getenv("WW_KEY") ..
-  "\\r\\nContent-Type: application/json\\r\\nContent-Length: "
-local at = 0
-request = function()
-  at = at % #bodies + 1
-  return head .. #bodies[at] .. "\\r\\n\\r\\n" .. bodies[at]
-end
+WRK_FIGURES = """
 done = function(summary, latency)
   print("FIGURES " .. summary.requests .. " " .. summary.duration .. " " .. latency:percentile(50) .. " " .. latency:percentile(99) ..
     " " .. latency:percentile(99.9) .. " " .. latency.max .. " " .. summary.errors.status)
@@ -138,11 +131,11 @@ class Bench:
 
     def start_wrk(self, bodies, connections, seconds):
         script = self.directory / "wrk.lua"
-        script.write_text(WRK_SCRIPT)
+        script.write_text(WRK_SCRIPT + WRK_FIGURES)
         return subprocess.Popen(
             ["taskset", "-c", "1", "wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds, "-s", str(script),
              "http://127.0.0.1:%d/v1/verify" % self.port], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=dict(os.environ, WW_KEY=self.key, WW_BODIES=str(bodies)))
+            env=dict(os.environ, WW_KEY=self.key, WW_BODIES=str(bodies), WW_OFFSET="0"))
 
     def fresh(self, count):
         """Registrations that no run used before, as long as they last; their first and the step whose codes are good for long."""

@@ -31,6 +31,10 @@ class Withdrawal : public test::EngineTest {
     return {request, start, engine.policy.current(), best_kernel(), UnixMillis{}, producer, ticket, verdict};
   }
 
+  ResidentUser& ada() { return *engine.directory.find("ada", hash_user("ada")); }
+
+  static VerifyRequest of_ada(const std::string& code) { return {.user = "ada", .code = *Code::parse(code)}; }
+
   test::WaitingSink sink;
   Producer& producer = engine.committer.add_producer(&sink);
   const test::Phone kept = registered("ada");
@@ -38,14 +42,14 @@ class Withdrawal : public test::EngineTest {
 };
 
 TEST_F(Withdrawal, AChargeWithoutAnAnswerIsGivenBack) {
-  const VerifyRequest request{.user = "ada", .code = *Code::parse(kept.code(start))};
+  const VerifyRequest request = of_ada(kept.code(start));
   Ticket ticket;
   Verdict verdict;
   Attempt one = attempt(request, ticket, verdict);
   std::thread administrator;
   {
     const ReadScope scope;
-    ResidentUser& user = *engine.directory.find("ada", hash_user("ada"));
+    ResidentUser& user = ada();
     ASSERT_FALSE(one.begin(user));
     one.compute(user);
     administrator = remove(removed, user);
@@ -57,15 +61,15 @@ TEST_F(Withdrawal, AChargeWithoutAnAnswerIsGivenBack) {
 }
 
 TEST_F(Withdrawal, OfTwoChargesTheOneThatWasAnsweredStays) {
-  const VerifyRequest right{.user = "ada", .code = *Code::parse(kept.code(start))};
-  const VerifyRequest wrong{.user = "ada", .code = *Code::parse(kept.wrong_code(start))};
+  const VerifyRequest right = of_ada(kept.code(start));
+  const VerifyRequest wrong = of_ada(kept.wrong_code(start));
   Ticket ticket;
   Verdict verdict;
   Attempt one = attempt(right, ticket, verdict), other = attempt(wrong, ticket, verdict);
   std::thread administrator;
   {
     const ReadScope scope;
-    ResidentUser& user = *engine.directory.find("ada", hash_user("ada"));
+    ResidentUser& user = ada();
     ASSERT_FALSE(one.begin(user));
     ASSERT_FALSE(other.begin(user));
     one.compute(user);
@@ -84,14 +88,14 @@ TEST_F(Withdrawal, WhoIsAcceptedOnTheWayOutHasTheirFailuresForgotten) {
   for (unsigned i = 0; i + 1 < Policy{}.lockout.failures; ++i) {
     ASSERT_EQ(client.result("ada", kept.wrong_code(start), start), Result::rejected);
   }
-  const VerifyRequest request{.user = "ada", .code = *Code::parse(kept.code(start))};
+  const VerifyRequest request = of_ada(kept.code(start));
   Ticket ticket;
   Verdict verdict;
   Attempt one = attempt(request, ticket, verdict);
   std::thread administrator;
   {
     const ReadScope scope;
-    ResidentUser& user = *engine.directory.find("ada", hash_user("ada"));
+    ResidentUser& user = ada();
     ASSERT_FALSE(one.begin(user));
     one.compute(user);
     user.throttle.freeze();  // as far as the administrator has come when the code is claimed
