@@ -1,5 +1,6 @@
 #include "api/server.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -22,6 +23,14 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Those that this process may run on: a service is often given some of a machine's alone.
+unsigned usable_cores() {
+  cpu_set_t usable;
+  CPU_ZERO(&usable);
+  if (sched_getaffinity(0, sizeof usable, &usable) != 0) return std::max(1U, std::thread::hardware_concurrency());
+  return std::max(1U, static_cast<unsigned>(CPU_COUNT(&usable)));
 }
 
 // Where people find the portal when nobody configured it: the first listener that serves it.
@@ -59,7 +68,7 @@ Server::~Server() {
 void Server::start() {
   raise_descriptor_limit();
   const ServerOptions& options = impl_->services.options;
-  const unsigned count = options.loops > 0 ? options.loops : std::max(1U, std::thread::hardware_concurrency());
+  const unsigned count = options.loops > 0 ? options.loops : usable_cores();
   for (unsigned i = 0; i < count; ++i) impl_->loops.push_back(std::make_unique<EventLoop>(impl_->services));
   for (const ListenerOptions& listener : options.listeners) {
     impl_->listeners.push_back(std::make_unique<Listener>(listener, impl_->services, impl_->loops));

@@ -33,7 +33,7 @@ struct ListenerOptions {
 struct ServerOptions {
   std::vector<ListenerOptions> listeners = {ListenerOptions{}};
   std::vector<ClientCertificate> client_certificates;
-  unsigned loops = 0;    // 0: one a core
+  unsigned loops = 0;    // 0: one for each core that the process may run on
   unsigned workers = 8;  // threads for what may block
   std::size_t connections_max = 50000;
   std::size_t worker_queue_max = 4096;      // jobs waiting; beyond: 503

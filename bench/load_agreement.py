@@ -76,15 +76,35 @@ def wrk(run, port, bodies, script_text):
 
 
 def ours(run, port, *more):
+    result = load(run, port, "--bunches", *more)
+    return {"rate": result["rate"], "own_us": result["own_cpu_us_a_request"], **{name: result["service_us"][name] for name in SHARES}}
+
+
+def load(run, port, *more):
+    """What a run of watchword-load with wrong codes told."""
     file = run.path("result.json")
     done = subprocess.run(["taskset", "-c", "1", run.args.load, "http://127.0.0.1:%d" % port, "--mix", "wrong", "--connections",
-                           str(run.args.connections), "--duration", str(run.args.seconds), "--warmup", "0.2", "--bunches", "--json", file, "--plain", *more],
+                           str(run.args.connections), "--duration", str(run.args.seconds), "--warmup", "0.2", "--json", file, "--plain", *more],
                           capture_output=True, text=True, env=dict(os.environ, WATCHWORD_API_KEY=run.key))
     if done.returncode != 0:
         sys.exit("watchword-load: " + done.stderr[-2000:])
     with open(file) as text:
-        result = json.load(text)
-    return {"rate": result["rate"], "own_us": result["own_cpu_us_a_request"], **{name: result["service_us"][name] for name in SHARES}}
+        return json.load(text)
+
+
+def drive(run, users):
+    """The most that the server answers at all, with many requests in flight on each connection, and whether one core of watchword-load can
+    offer twice that at the times that it means to."""
+    pairs = []
+    for _ in range(run.args.pairs):
+        most = load(run, run.port, "--users-file", users, "--pipeline", "16")["rate"]
+        offered = load(run, run.port, "--users-file", users, "--pipeline", "64", "--rate", str(int(2 * most)), "--allow-errors")
+        pairs.append({"most": most, "offered": offered["sent_rate"] / most, "unsent": offered["unsent"], "lag_p99_us": offered["own_lag_us"]["p99"],
+                      "own_us": offered["own_cpu_us_a_request"]})
+        print("  twice the most of %7.0f/s: %.2f of it sent, %d not sent, own lag p99 %.0f us, own %.2f us a request"
+              % (most, pairs[-1]["offered"], pairs[-1]["unsent"], pairs[-1]["lag_p99_us"], pairs[-1]["own_us"]), flush=True)
+    return {"target": "watchword, driven", "pairs": pairs, "offered": statistics.median(pair["offered"] for pair in pairs),
+            "lag_p99_us": statistics.median(pair["lag_p99_us"] for pair in pairs)}
 
 
 def compare(run, name, port, bodies, script, *more):

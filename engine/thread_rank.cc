@@ -11,6 +11,7 @@ namespace watchword::engine {
 namespace {
 
 constexpr std::uint64_t slice_ns = 200'000;  // some twenty requests
+constexpr int background_nice = 10;
 constexpr int patient_nice = 15;
 
 // As the kernel has it (sched_setattr(2)); the C library of Debian 12 has no name for it.
@@ -26,6 +27,10 @@ struct SchedAttr {
 };
 static_assert(sizeof(SchedAttr) == 48);
 
+void step_back(int by) noexcept {
+  static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), getpriority(PRIO_PROCESS, 0) + by));
+}
+
 }  // namespace
 
 void rank_as_prompt() noexcept {
@@ -35,8 +40,12 @@ void rank_as_prompt() noexcept {
   static_cast<void>(syscall(SYS_sched_setattr, 0, &attributes, 0));
 }
 
+void rank_as_background() noexcept {
+  step_back(background_nice);
+}
+
 void rank_as_patient() noexcept {
-  static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), getpriority(PRIO_PROCESS, 0) + patient_nice));
+  step_back(patient_nice);
 }
 
 }  // namespace watchword::engine

@@ -11,6 +11,8 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "engine/thread_rank.h"
+
 namespace watchword::load {
 namespace {
 
@@ -285,6 +287,8 @@ void Worker::handle(std::size_t index, std::uint32_t events) {
 void Worker::run(const Timeline& timeline) {
   // The kernel may otherwise wake this thread 50 microseconds late.
   prctl(PR_SET_TIMERSLACK, 1UL);
+  // And lets what else its core has to do, packets among it, wait for a whole slice of this thread that is never idle.
+  engine::rank_as_prompt();
   timeline_ = timeline;
   if (options_->rate) {
     schedule_.emplace(*options_->rate, timeline.end_ns - timeline.begin_ns, options_->arrivals, thread_, options_->threads);

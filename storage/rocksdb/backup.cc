@@ -1,6 +1,7 @@
 #include "storage/backup.h"
 
 #include <rocksdb/env.h>
+#include <rocksdb/rate_limiter.h>
 #include <rocksdb/utilities/backup_engine.h>
 #include <rocksdb/write_batch.h>
 #include <sys/stat.h>
@@ -19,13 +20,21 @@ namespace watchword::storage {
 namespace {
 
 constexpr std::string_view backup_format = "watchword 1";
+constexpr std::int64_t burst_bytes = 64 * 1024;
+constexpr std::uint64_t unlimited_bytes_per_s = 4ULL << 30;  // more than disks give
 constexpr std::string_view recovery_codes_prefix = "doc/recovery/";
 
 rocksdb::BackupEngineOptions engine_options(const std::filesystem::path& directory, std::uint64_t bytes_per_s_max) {
   rocksdb::BackupEngineOptions options(directory.string());
   options.share_table_files = true;  // a table file that an earlier backup has is not copied again
   options.sync = true;
-  options.backup_rate_limit = bytes_per_s_max;
+  // Its burst is what is read and written at a time: a kernel that does not preempt itself keeps the core as long as that
+  // takes, and without a limiter it is 5 MB.
+  // What is copied counts twice: it is read and it is written.
+  const auto rate = static_cast<std::int64_t>(2 * (bytes_per_s_max > 0 ? bytes_per_s_max : unlimited_bytes_per_s));
+  const std::int64_t refill_us = std::max<std::int64_t>(1, burst_bytes * 1'000'000 / rate);
+  options.backup_rate_limiter.reset(
+      rocksdb::NewGenericRateLimiter(rate, refill_us, 10, rocksdb::RateLimiter::Mode::kAllIo));
   return options;
 }
 
@@ -113,6 +122,8 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() 
   const std::unique_ptr<rocksdb::BackupEngine> backups(opened);
   rocksdb::CreateBackupOptions create;
   create.flush_before_backup = true;
+  create.decrease_background_thread_cpu_priority = true;
+  create.background_thread_cpu_priority = rocksdb::CpuPriority::kLow;
   engine::BackupReport report;
   throw_unless_done(backups->CreateNewBackupWithMetadata(create, database_.db.get(), std::string(backup_format), &report.id),
                     "cannot make the backup");

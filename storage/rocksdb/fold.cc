@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/thread_rank.h"
 #include "storage/fence_file.h"
 #include "storage/rocksdb/rocks_store.h"
 
@@ -23,6 +24,7 @@ std::int64_t steady_ms() {
 }
 
 void RocksStore::run_folds() {
+  engine::rank_as_background();
   auto last = std::chrono::steady_clock::now();
   for (;;) {
     {

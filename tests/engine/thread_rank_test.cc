@@ -18,10 +18,12 @@ int niceness_after(void (*rank)() noexcept) {
   return niceness;
 }
 
-TEST(ThreadRank, APatientThreadStandsBackAloneAndAPromptOneStaysWhatItWas) {
+TEST(ThreadRank, EachStandsBackAloneByItsRankAndAPromptOneStaysWhatItWas) {
   const int before = getpriority(PRIO_PROCESS, 0);
   EXPECT_EQ(niceness_after(rank_as_prompt), before);
-  EXPECT_GT(niceness_after(rank_as_patient), before == 19 ? 18 : before);
+  const int background = niceness_after(rank_as_background);
+  EXPECT_GT(background, before == 19 ? 18 : before);
+  EXPECT_GT(niceness_after(rank_as_patient), background == 19 ? 18 : background);
   EXPECT_EQ(getpriority(PRIO_PROCESS, 0), before) << "the others stay as they are";
   EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
 }
