@@ -9,14 +9,26 @@ namespace watchword::api {
 
 namespace json = boost::json;
 
+namespace {
+
+Response not_made(engine::BackupRefusal why) {
+  switch (why) {
+    case engine::BackupRefusal::running:
+      return problem(409, "backup_running", "A backup is being made already.");
+    case engine::BackupRefusal::stopped:
+      return problem(503, "not_ready", "The server is stopping, and the backup with it; the next one cleans up after it.");
+    case engine::BackupRefusal::not_configured:
+      break;
+  }
+  return problem(409, "backup_not_configured",
+                 "The configuration says no place for backups: set dir in the table [backup].");
+}
+
+}  // namespace
+
 Response make_backup(const AdminCall& call) {
   const auto made = call.engine.store.back_up();
-  if (!made) {
-    return made.error() == engine::BackupRefusal::running
-               ? problem(409, "backup_running", "A backup is being made already.")
-               : problem(409, "backup_not_configured",
-                         "The configuration says no place for backups: set dir in the table [backup].");
-  }
+  if (!made) return not_made(made.error());
   engine::Change told;
   told.audit.push_back({.at = call.now,
                         .origin = call.request.origin,

@@ -137,6 +137,7 @@ void Server::stop() {
   if (!impl_->running) return;
   impl_->running = false;
   impl_->services.stopping.store(true, std::memory_order_relaxed);
+  impl_->services.engine.store.stop_backups();
   // First no more sockets come, then the loops are told: so each has its last socket before it hears.
   std::promise<void> closed;
   boost::asio::post(impl_->loops.front()->io(), [&] {

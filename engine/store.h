@@ -134,7 +134,7 @@ struct BackupReport {
   std::uint64_t bytes = 0;
   std::uint32_t files = 0;
 };
-enum class BackupRefusal : std::uint8_t { not_configured, running };
+enum class BackupRefusal : std::uint8_t { not_configured, running, stopped };
 
 class Store {
  public:
@@ -181,6 +181,8 @@ class Store {
   // Makes a backup where the configuration says, and verifies it. Blocks for as long as that takes; everything else goes on
   // meanwhile. Throws StoreError.
   virtual tl::expected<BackupReport, BackupRefusal> back_up() { return tl::unexpected(BackupRefusal::not_configured); }
+  // The one that is being made ends soon, unfinished, and none begins any more. Any thread.
+  virtual void stop_backups() noexcept {}
 
   // Makes a new data key and seals every secret anew under it, in the background; or takes a new master key. `commit` makes
   // the change durable, with whatever it adds to it, through the one who calls advance(). Blocks; any thread but an event

@@ -1,7 +1,6 @@
 #include "storage/backup.h"
 
 #include <rocksdb/env.h>
-#include <rocksdb/rate_limiter.h>
 #include <rocksdb/utilities/backup_engine.h>
 #include <rocksdb/write_batch.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 
 #include "storage/fence_file.h"
 #include "storage/master_key.h"
+#include "storage/rocksdb/io_pace.h"
 #include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
 
@@ -20,21 +20,13 @@ namespace watchword::storage {
 namespace {
 
 constexpr std::string_view backup_format = "watchword 1";
-constexpr std::int64_t burst_bytes = 64 * 1024;
 constexpr std::uint64_t unlimited_bytes_per_s = 4ULL << 30;  // more than disks give
 constexpr std::string_view recovery_codes_prefix = "doc/recovery/";
 
-rocksdb::BackupEngineOptions engine_options(const std::filesystem::path& directory, std::uint64_t bytes_per_s_max) {
+rocksdb::BackupEngineOptions engine_options(const std::filesystem::path& directory) {
   rocksdb::BackupEngineOptions options(directory.string());
   options.share_table_files = true;  // a table file that an earlier backup has is not copied again
   options.sync = true;
-  // Its burst is what is read and written at a time: a kernel that does not preempt itself keeps the core as long as that
-  // takes, and without a limiter it is 5 MB.
-  // What is copied counts twice: it is read and it is written.
-  const auto rate = static_cast<std::int64_t>(2 * (bytes_per_s_max > 0 ? bytes_per_s_max : unlimited_bytes_per_s));
-  const std::int64_t refill_us = std::max<std::int64_t>(1, burst_bytes * 1'000'000 / rate);
-  options.backup_rate_limiter.reset(
-      rocksdb::NewGenericRateLimiter(rate, refill_us, 10, rocksdb::RateLimiter::Mode::kAllIo));
   return options;
 }
 
@@ -106,7 +98,25 @@ void void_recovery_codes(Database& database) {
   refuse_unless(database.db->Write(durable, &batch), "cannot write the restored store");
 }
 
+// What is copied counts twice: it is read and it is written.
+std::int64_t pace_of(std::uint64_t bytes_per_s_max) {
+  return static_cast<std::int64_t>(2 * (bytes_per_s_max > 0 ? bytes_per_s_max : unlimited_bytes_per_s));
+}
+
 }  // namespace
+
+struct RunningBackup {
+  std::unique_ptr<rocksdb::BackupEngine> engine;
+  std::shared_ptr<IoPace> pace;
+};
+
+void RocksStore::stop_backups() noexcept {
+  const std::lock_guard lock(running_backup_mutex_);
+  backups_stopped_ = true;
+  if (running_backup_ == nullptr) return;
+  running_backup_->pace->SetBytesPerSecond(pace_of(0));  // what cannot be stopped, checking, is done at full speed
+  running_backup_->engine->StopBackup();
+}
 
 tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() {
   if (options_.backup_dir.empty()) return tl::unexpected(engine::BackupRefusal::not_configured);
@@ -114,19 +124,32 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() 
   if (!running) return tl::unexpected(engine::BackupRefusal::running);
   if (failed_) throw engine::StoreError("the store needs a restart before it can be backed up");
   prepare_backup_dir(options_.backup_dir);
+  rocksdb::BackupEngineOptions options = engine_options(options_.backup_dir);
+  RunningBackup run{.engine = nullptr, .pace = std::make_shared<IoPace>(pace_of(options_.backup_bytes_per_s_max))};
+  options.backup_rate_limiter = run.pace;
   rocksdb::BackupEngine* opened = nullptr;
-  throw_unless_done(
-      rocksdb::BackupEngine::Open(rocksdb::Env::Default(),
-                                  engine_options(options_.backup_dir, options_.backup_bytes_per_s_max), &opened),
-      "cannot open the backups");
-  const std::unique_ptr<rocksdb::BackupEngine> backups(opened);
+  throw_unless_done(rocksdb::BackupEngine::Open(rocksdb::Env::Default(), options, &opened), "cannot open the backups");
+  run.engine.reset(opened);
+  {
+    const std::lock_guard lock(running_backup_mutex_);
+    if (backups_stopped_) return tl::unexpected(engine::BackupRefusal::stopped);
+    running_backup_ = &run;
+  }
+  const auto forget = [this](RunningBackup*) {
+    const std::lock_guard lock(running_backup_mutex_);
+    running_backup_ = nullptr;
+  };
+  const std::unique_ptr<RunningBackup, decltype(forget)> registered(&run, forget);
+  rocksdb::BackupEngine* const backups = run.engine.get();
   rocksdb::CreateBackupOptions create;
   create.flush_before_backup = true;
   create.decrease_background_thread_cpu_priority = true;
   create.background_thread_cpu_priority = rocksdb::CpuPriority::kLow;
   engine::BackupReport report;
-  throw_unless_done(backups->CreateNewBackupWithMetadata(create, database_.db.get(), std::string(backup_format), &report.id),
-                    "cannot make the backup");
+  const rocksdb::Status made =
+      backups->CreateNewBackupWithMetadata(create, database_.db.get(), std::string(backup_format), &report.id);
+  if (made.IsIncomplete()) return tl::unexpected(engine::BackupRefusal::stopped);
+  throw_unless_done(made, "cannot make the backup");
   throw_unless_done(backups->VerifyBackup(report.id, true), "the new backup is damaged");
   throw_unless_done(backups->PurgeOldBackups(options_.backups_kept), "cannot remove old backups");
   rocksdb::BackupInfo info;
@@ -145,7 +168,7 @@ Restored restore_backup(const std::filesystem::path& backup_dir, std::uint32_t b
                     "; name the one that backups were made in");
   }
   rocksdb::BackupEngineReadOnly* opened = nullptr;
-  refuse_unless(rocksdb::BackupEngineReadOnly::Open(rocksdb::Env::Default(), engine_options(backup_dir, 0), &opened),
+  refuse_unless(rocksdb::BackupEngineReadOnly::Open(rocksdb::Env::Default(), engine_options(backup_dir), &opened),
                 backup_dir.string() + " holds no backups");
   const std::unique_ptr<rocksdb::BackupEngineReadOnly> backups(opened);
   std::vector<rocksdb::BackupInfo> found;

@@ -95,6 +95,7 @@ class RocksStore : public engine::Store {
   engine::KeysReport keys() const override;
   engine::UnixMillis fence() const override { return fence_; }
   tl::expected<engine::BackupReport, engine::BackupRefusal> back_up() override;  // backup.cc
+  void stop_backups() noexcept override;
   std::vector<engine::StoreFigure> figures() const override;                     // figures.cc
 
  private:
@@ -140,7 +141,10 @@ class RocksStore : public engine::Store {
   KeyRing keys_;
   AuditChain audit_;
   const engine::UnixMillis fence_;
-  std::mutex backup_mutex_;
+  std::mutex backup_mutex_;  // one at a time
+  std::mutex running_backup_mutex_;
+  struct RunningBackup* running_backup_ = nullptr;  // under running_backup_mutex_
+  bool backups_stopped_ = false;                    // under running_backup_mutex_
   std::atomic<std::uint64_t> next_number_{1};
   std::uint64_t reserved_number_ = 0;  // bulk: numbers below this are on disk as given
 

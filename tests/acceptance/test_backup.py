@@ -2,6 +2,7 @@
 import os
 import shutil
 import threading
+import time
 
 import pytest
 
@@ -227,3 +228,31 @@ def test_a_damaged_fence_stops_the_start(backed):
     served = run(backed, "serve", "--data-dir", backed.data_dir, "--listen", "127.0.0.1:0")
     assert served.returncode == 1 and "FENCE" in served.stderr
     (backed.data_dir / "FENCE").unlink()
+
+
+def test_a_server_that_stops_does_not_wait_for_its_backup(tmp_path):
+    server = watchword.Server(tmp_path / "server", config=config_of(tmp_path) + "bytes_per_s_max = 65536\n")
+    people = [Phone(i.to_bytes(20, "big"), user=f"user-{i}") for i in range(20_000)]
+    watchword.write_csv(tmp_path / "people.csv", people)
+    assert watchword.run("import", tmp_path / "people.csv", "--format", "csv", "--data-dir", server.data_dir).returncode == 0
+    server.start()
+    try:
+        answers = []
+
+        def ask():
+            with watchword.Connection(server.port) as connection:
+                answers.append(connection.request("POST", "/v1/backups", headers={"Authorization": "Bearer " + server.admin}))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        watchword.eventually(lambda: any((tmp_path / "backups").glob("private/*")), 10, "the backup to begin")
+        begin = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begin < 5, "half a minute of copying is left"
+        asking.join()
+        assert answers[0].status == 503
+        server.config_file.write_text(config_of(tmp_path))
+        server.start()
+        assert server.expect(201, "POST", "/v1/backups")["verified"] is True
+    finally:
+        server.end()
