@@ -77,10 +77,14 @@ def tool_rows(tools):
         return []
     rows = [row("verifications with /metrics", "without", [(pair["with"], pair["without"]) for pair in tools["metrics"]], 0.98)]
     for target in tools["load"]:
+        if target["target"] == "driven":
+            rows.append(row("watchword-load on one core (by its own time), pipelined", "the most that the server answers",
+                            [(1e6 / pair["own_us"], pair["most"]) for pair in target["pairs"]], 2))
+            continue
         name = {"nginx": "nginx", "watchword": "Watchword", "delays": "a service with random delays"}[target["target"]]
         if target["target"] == "watchword":
-            rows.append(row("watchword-load on one core (by its own time)", "the server's maximum",
-                            [(1e6 / pair["watchword-load"]["own_us"], max(tool["rate"] for tool in pair.values())) for pair in target["pairs"]], 2))
+            rows.append(row("the same, one request at a time", "the server's maximum then",
+                            [(1e6 / pair["watchword-load"]["own_us"], max(tool["rate"] for tool in pair.values())) for pair in target["pairs"]]))
         for share in ("p50", "p90", "p99"):
             rows.append(row("%s of %s by watchword-load" % (share, name), "by wrk",
                             [(pair["watchword-load"][share] / 1000, pair["wrk"][share] / 1000) for pair in target["pairs"]], 0.9, 1.1,

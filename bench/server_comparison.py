@@ -141,9 +141,9 @@ http {
     def start_delays(self, folder, mean_ms):
         return self.start_script(os.path.join(folder, "delays.js"), mean_ms)
 
-    def write_bodies(self, name, code_of):
+    def write_bodies(self, name, code_of, count=None):
         with open(self.path(name), "w") as out:
-            for i in range(self.args.users):
+            for i in range(count or self.args.users):
                 out.write('{"user":"user%d@example.org","code":"%s"}\n' % (i, code_of(i)))
         return self.path(name)
 

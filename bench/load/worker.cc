@@ -11,8 +11,6 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "engine/thread_rank.h"
-
 namespace watchword::load {
 namespace {
 
@@ -208,15 +206,18 @@ void Worker::offer(std::size_t index) {
 // An open loop: whatever is due, on whatever connection has been free for longest.
 void Worker::dispatch_due() {
   while (schedule_->due() && !free_.empty()) {
-    const std::int64_t due_ns = timeline_.begin_ns + *schedule_->due();
+    std::int64_t due_ns = timeline_.begin_ns + *schedule_->due();
     if (due_ns > now_ns_) return;
     const std::size_t index = free_.front();
     free_.pop_front();
     Connection& connection = *connections_[index];
     connection.waits_for_work = false;
-    if (!may_ask(connection)) continue;
-    schedule_->advance();
-    ask_next(connection, due_ns);
+    // All that is due by now and has room there: with pipelining it leaves in one write.
+    for (; may_ask(connection) && due_ns <= now_ns_; due_ns = timeline_.begin_ns + *schedule_->due()) {
+      schedule_->advance();
+      ask_next(connection, due_ns);
+      if (!schedule_->due()) break;
+    }
     flush(index);
     if (may_ask(connection)) {
       connection.waits_for_work = true;
@@ -287,8 +288,6 @@ void Worker::handle(std::size_t index, std::uint32_t events) {
 void Worker::run(const Timeline& timeline) {
   // The kernel may otherwise wake this thread 50 microseconds late.
   prctl(PR_SET_TIMERSLACK, 1UL);
-  // And lets what else its core has to do, packets among it, wait for a whole slice of this thread that is never idle.
-  engine::rank_as_prompt();
   timeline_ = timeline;
   if (options_->rate) {
     schedule_.emplace(*options_->rate, timeline.end_ns - timeline.begin_ns, options_->arrivals, thread_, options_->threads);
