@@ -16,7 +16,7 @@ Response not_made(engine::BackupRefusal why) {
     case engine::BackupRefusal::running:
       return problem(409, "backup_running", "A backup is being made already.");
     case engine::BackupRefusal::stopped:
-      return problem(503, "not_ready", "The server is stopping, and the backup with it; the next one cleans up after it.");
+      return problem(503, "not_ready", "The server is stopping; the backup was not made.");
     case engine::BackupRefusal::not_configured:
       break;
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <future>
+#include <memory>
 #include <thread>
 
 #include <boost/asio/post.hpp>
@@ -27,10 +28,11 @@ void raise_descriptor_limit() {
 
 // Those that this process may run on: a service is often given some of a machine's alone.
 unsigned usable_cores() {
-  cpu_set_t usable;
-  CPU_ZERO(&usable);
-  if (sched_getaffinity(0, sizeof usable, &usable) != 0) return std::max(1U, std::thread::hardware_concurrency());
-  return std::max(1U, static_cast<unsigned>(CPU_COUNT(&usable)));
+  constexpr int cores_max = 8192;  // of a Linux
+  const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> usable(CPU_ALLOC(cores_max), [](cpu_set_t* set) { CPU_FREE(set); });
+  const std::size_t bytes = CPU_ALLOC_SIZE(cores_max);
+  if (!usable || sched_getaffinity(0, bytes, usable.get()) != 0) return std::max(1U, std::thread::hardware_concurrency());
+  return std::max(1U, static_cast<unsigned>(CPU_COUNT_S(bytes, usable.get())));
 }
 
 // Where people find the portal when nobody configured it: the first listener that serves it.

@@ -70,6 +70,9 @@ Keys backup_keys(const Reader& in, Config& config) {
           {"keep", [&](const auto& node) { store.backups_kept = in.number<std::uint32_t>("backup.keep", node, 1, 1000); }},
           {"bytes_per_s_max", [&](const auto& node) {
              store.backup_bytes_per_s_max = in.number<std::uint64_t>("backup.bytes_per_s_max", node, 0, tib);
+             if (store.backup_bytes_per_s_max > 0 && store.backup_bytes_per_s_max < 64 * 1024) {
+               in.fail(node, "backup.bytes_per_s_max must be 0 or at least 65536");
+             }
            }}};
 }
 

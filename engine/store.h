@@ -172,6 +172,8 @@ class Store {
   // Cheap, any thread.
   virtual StoreHealth health() const = 0;
   virtual bool writable() const noexcept = 0;
+  // More was written than the store's background has carried on; whoever keeps a core busy should leave it some of that.
+  virtual bool behind() const noexcept { return false; }
 
   // Any thread; may take a lock, but none that advance() waits behind for long.
   virtual std::vector<StoreFigure> figures() const { return {}; }

@@ -1,6 +1,7 @@
 // Which threads go first where there are fewer cores than work: event loops and the committer are asked for something every
-// moment, and need a core for microseconds; the store's background and who lists, exports and backs up take as long as it
-// takes. All calls are about the calling thread, are wishes that a kernel or a sandbox may refuse, and change nothing where there are cores enough.
+// moment, and need a core for microseconds; folds and who lists, exports and backs up take as long as it
+// takes. All calls are about the calling thread, are wishes that a kernel or a sandbox may refuse, and change nothing where
+// there are cores enough.
 #pragma once
 
 namespace watchword::engine {
@@ -8,8 +9,9 @@ namespace watchword::engine {
 // The thread asks for short slices, so that it is let on soon after it wakes, also while another thread's slice runs (Linux
 // 6.12 and later; older ones do that anyway).
 void rank_as_prompt() noexcept;
-// The thread gives way: a tenth of what a prompt one gets where both want the core, since it must come to an end, too, while
-// the core is never free.
+// The thread gives way: where both want the core it gets a tenth of what a usual one gets, and not less, since it must come
+// to an end also while the core is never free. With a greater share, those who wake now and then owe it time too often, and
+// wait for the scheduler's next tick.
 void rank_as_background() noexcept;
 // The thread stands back behind others: a thirtieth of their share where all want the core, all of it where nobody else
 // does. Not less, since it may hold a lock that they want next.

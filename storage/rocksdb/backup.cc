@@ -20,7 +20,6 @@ namespace watchword::storage {
 namespace {
 
 constexpr std::string_view backup_format = "watchword 1";
-constexpr std::uint64_t unlimited_bytes_per_s = 4ULL << 30;  // more than disks give
 constexpr std::string_view recovery_codes_prefix = "doc/recovery/";
 
 rocksdb::BackupEngineOptions engine_options(const std::filesystem::path& directory) {
@@ -98,24 +97,32 @@ void void_recovery_codes(Database& database) {
   refuse_unless(database.db->Write(durable, &batch), "cannot write the restored store");
 }
 
-// What is copied counts twice: it is read and it is written.
+constexpr std::uint64_t unlimited_bytes_per_s = 4ULL << 30;  // more than disks give
+
 std::int64_t pace_of(std::uint64_t bytes_per_s_max) {
-  return static_cast<std::int64_t>(2 * (bytes_per_s_max > 0 ? bytes_per_s_max : unlimited_bytes_per_s));
+  return static_cast<std::int64_t>(bytes_per_s_max > 0 ? bytes_per_s_max : unlimited_bytes_per_s);
 }
 
 }  // namespace
 
 struct RunningBackup {
-  std::unique_ptr<rocksdb::BackupEngine> engine;
   std::shared_ptr<IoPace> pace;
+  std::unique_ptr<rocksdb::BackupEngine> engine;  // once it is open
 };
 
 void RocksStore::stop_backups() noexcept {
   const std::lock_guard lock(running_backup_mutex_);
   backups_stopped_ = true;
   if (running_backup_ == nullptr) return;
-  running_backup_->pace->SetBytesPerSecond(pace_of(0));  // what cannot be stopped, checking, is done at full speed
-  running_backup_->engine->StopBackup();
+  running_backup_->pace->SetBytesPerSecond(pace_of(0));  // a stop is noticed after some megabytes more
+  if (running_backup_->engine) running_backup_->engine->StopBackup();
+}
+
+// False: backups are being stopped.
+bool RocksStore::pace_backup(RunningBackup& run, std::int64_t bytes_per_s) {
+  const std::lock_guard lock(running_backup_mutex_);
+  if (!backups_stopped_) run.pace->SetBytesPerSecond(bytes_per_s);
+  return !backups_stopped_;
 }
 
 tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() {
@@ -124,15 +131,10 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() 
   if (!running) return tl::unexpected(engine::BackupRefusal::running);
   if (failed_) throw engine::StoreError("the store needs a restart before it can be backed up");
   prepare_backup_dir(options_.backup_dir);
-  rocksdb::BackupEngineOptions options = engine_options(options_.backup_dir);
-  RunningBackup run{.engine = nullptr, .pace = std::make_shared<IoPace>(pace_of(options_.backup_bytes_per_s_max))};
-  options.backup_rate_limiter = run.pace;
-  rocksdb::BackupEngine* opened = nullptr;
-  throw_unless_done(rocksdb::BackupEngine::Open(rocksdb::Env::Default(), options, &opened), "cannot open the backups");
-  run.engine.reset(opened);
+  const std::int64_t pace = pace_of(options_.backup_bytes_per_s_max);
+  RunningBackup run{.pace = std::make_shared<IoPace>(pace), .engine = nullptr};
   {
     const std::lock_guard lock(running_backup_mutex_);
-    if (backups_stopped_) return tl::unexpected(engine::BackupRefusal::stopped);
     running_backup_ = &run;
   }
   const auto forget = [this](RunningBackup*) {
@@ -140,20 +142,40 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() 
     running_backup_ = nullptr;
   };
   const std::unique_ptr<RunningBackup, decltype(forget)> registered(&run, forget);
-  rocksdb::BackupEngine* const backups = run.engine.get();
+  return back_up(run, pace);
+}
+
+tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up(RunningBackup& run, std::int64_t pace) {
+  rocksdb::BackupEngineOptions options = engine_options(options_.backup_dir);
+  options.backup_rate_limiter = run.pace;
+  rocksdb::BackupEngine* opened = nullptr;
+  throw_unless_done(rocksdb::BackupEngine::Open(rocksdb::Env::Default(), options, &opened), "cannot open the backups");
+  {
+    const std::lock_guard lock(running_backup_mutex_);
+    run.engine.reset(opened);
+  }
+  // What is copied counts twice: it is read and it is written.
+  if (!pace_backup(run, 2 * pace)) return tl::unexpected(engine::BackupRefusal::stopped);
   rocksdb::CreateBackupOptions create;
   create.flush_before_backup = true;
   create.decrease_background_thread_cpu_priority = true;
   create.background_thread_cpu_priority = rocksdb::CpuPriority::kLow;
   engine::BackupReport report;
   const rocksdb::Status made =
-      backups->CreateNewBackupWithMetadata(create, database_.db.get(), std::string(backup_format), &report.id);
+      opened->CreateNewBackupWithMetadata(create, database_.db.get(), std::string(backup_format), &report.id);
   if (made.IsIncomplete()) return tl::unexpected(engine::BackupRefusal::stopped);
   throw_unless_done(made, "cannot make the backup");
-  throw_unless_done(backups->VerifyBackup(report.id, true), "the new backup is damaged");
-  throw_unless_done(backups->PurgeOldBackups(options_.backups_kept), "cannot remove old backups");
+  const rocksdb::Status sound =
+      pace_backup(run, pace) ? opened->VerifyBackup(report.id, true) : rocksdb::Status::Incomplete();
+  if (sound.IsIncomplete()) {
+    // One that was not checked is none.
+    throw_unless_done(opened->DeleteBackup(report.id), "cannot remove the backup that was not checked");
+    return tl::unexpected(engine::BackupRefusal::stopped);
+  }
+  throw_unless_done(sound, "the new backup is damaged");
+  throw_unless_done(opened->PurgeOldBackups(options_.backups_kept), "cannot remove old backups");
   rocksdb::BackupInfo info;
-  throw_unless_done(backups->GetBackupInfo(report.id, &info), "cannot read the new backup");
+  throw_unless_done(opened->GetBackupInfo(report.id, &info), "cannot read the new backup");
   report.made_at_s = info.timestamp;
   report.bytes = info.size;
   report.files = info.number_files;

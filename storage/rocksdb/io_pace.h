@@ -1,15 +1,14 @@
-// How fast a backup reads and writes, and in what pieces. RocksDB's own limiter (7.8) leaves a request waiting for ever now and
-// then when its periods are short.
+// How fast a backup reads and writes, and in what pieces. RocksDB's own limiter (7.8) leaves a request waiting for ever now
+// and then when its periods are short.
 #pragma once
 
 #include <rocksdb/rate_limiter.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
-#include <thread>
 
 namespace watchword::storage {
 
@@ -24,35 +23,47 @@ class IoPace : public rocksdb::RateLimiter {
 
   using rocksdb::RateLimiter::Request;
   void Request(const std::int64_t bytes, const rocksdb::Env::IOPriority, rocksdb::Statistics*) override {
-    requests_.fetch_add(1, std::memory_order_relaxed);
-    bytes_.fetch_add(bytes, std::memory_order_relaxed);
-    const std::chrono::duration<double> takes(static_cast<double>(bytes) / static_cast<double>(GetBytesPerSecond()));
-    Clock::time_point due;
-    {
-      const std::lock_guard lock(mutex_);
-      due = std::max(next_, Clock::now());
-      next_ = due + std::chrono::duration_cast<Clock::duration>(takes);
-    }
-    std::this_thread::sleep_until(due);
+    std::unique_lock lock(mutex_);
+    ++requests_;
+    bytes_ += bytes;
+    const Clock::time_point due = std::max(next_, Clock::now());
+    const std::chrono::duration<double> takes(static_cast<double>(bytes) / static_cast<double>(bytes_per_s_));
+    next_ = due + std::chrono::duration_cast<Clock::duration>(takes);
+    const std::uint64_t paces = paces_;
+    changed_.wait_until(lock, due, [&] { return paces_ != paces; });
   }
 
-  void SetBytesPerSecond(std::int64_t bytes_per_s) override { bytes_per_s_.store(bytes_per_s, std::memory_order_relaxed); }
-  std::int64_t GetBytesPerSecond() const override { return bytes_per_s_.load(std::memory_order_relaxed); }
+  // Also for those who wait: they go on at once.
+  void SetBytesPerSecond(std::int64_t bytes_per_s) override {
+    {
+      const std::lock_guard lock(mutex_);
+      bytes_per_s_ = bytes_per_s;
+      next_ = {};
+      ++paces_;
+    }
+    changed_.notify_all();
+  }
+  std::int64_t GetBytesPerSecond() const override { return locked(bytes_per_s_); }
   std::int64_t GetSingleBurstBytes() const override { return piece_bytes; }
-  std::int64_t GetTotalBytesThrough(const rocksdb::Env::IOPriority) const override {
-    return bytes_.load(std::memory_order_relaxed);
-  }
-  std::int64_t GetTotalRequests(const rocksdb::Env::IOPriority) const override {
-    return requests_.load(std::memory_order_relaxed);
-  }
+  std::int64_t GetTotalBytesThrough(const rocksdb::Env::IOPriority) const override { return locked(bytes_); }
+  std::int64_t GetTotalRequests(const rocksdb::Env::IOPriority) const override { return locked(requests_); }
 
  private:
   using Clock = std::chrono::steady_clock;
-  std::atomic<std::int64_t> bytes_per_s_;
-  std::atomic<std::int64_t> bytes_{0};
-  std::atomic<std::int64_t> requests_{0};
-  std::mutex mutex_;
-  Clock::time_point next_{};  // under mutex_
+
+  std::int64_t locked(const std::int64_t& value) const {
+    const std::lock_guard lock(mutex_);
+    return value;
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // All under mutex_.
+  std::int64_t bytes_per_s_;
+  std::int64_t bytes_ = 0;
+  std::int64_t requests_ = 0;
+  std::uint64_t paces_ = 0;
+  Clock::time_point next_{};
 };
 
 }  // namespace watchword::storage

@@ -3,7 +3,6 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/listener.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/options.h>
 #include <rocksdb/statistics.h>
@@ -11,9 +10,7 @@
 #include <sys/stat.h>
 
 #include <cstdio>
-#include <utility>
 
-#include "engine/thread_rank.h"
 #include "storage/master_key.h"
 #include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
@@ -51,19 +48,6 @@ class Warnings : public rocksdb::Logger {
   const std::function<void(const std::string&)> warn_;
 };
 
-// RocksDB's threads belong to the process, and say when they have something to do.
-class BackgroundRank : public rocksdb::EventListener {
- public:
-  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { rank(); }
-  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { rank(); }
-
- private:
-  static void rank() noexcept {
-    thread_local bool ranked = false;
-    if (!std::exchange(ranked, true)) engine::rank_as_background();
-  }
-};
-
 rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool create) {
   rocksdb::DBOptions db;
   db.create_if_missing = create;
@@ -81,7 +65,6 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.skip_stats_update_on_db_open = true;  // start-up must not grow with the data
   db.skip_checking_sst_file_sizes_on_db_open = true;
   db.info_log = std::make_shared<Warnings>(options.warn);
-  db.listeners.push_back(std::make_shared<BackgroundRank>());
   db.bytes_per_sync = 1u << 20;
   // Counted in memory of each core; no timers, which would read the clock at every row.
   db.statistics = rocksdb::CreateDBStatistics();

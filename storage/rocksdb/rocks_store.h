@@ -66,6 +66,8 @@ struct OpenedDatabase {
 // Throws OpenError, as open_rocks_store() does.
 OpenedDatabase open_existing(const RocksStoreOptions& options);
 
+struct RunningBackup;
+
 class RocksStore : public engine::Store {
  public:
   RocksStore(OpenedDatabase opened, const RocksStoreOptions& options);
@@ -88,6 +90,7 @@ class RocksStore : public engine::Store {
   const engine::SecretBytes& hash_key() const override { return keys_.hash_key(); }
   engine::StoreHealth health() const override;
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
+  bool behind() const noexcept override { return behind_.load(std::memory_order_relaxed); }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
   tl::expected<engine::KeysReport, engine::RotationFault> rotate_keys(  // key_rotation.cc
@@ -96,7 +99,7 @@ class RocksStore : public engine::Store {
   engine::UnixMillis fence() const override { return fence_; }
   tl::expected<engine::BackupReport, engine::BackupRefusal> back_up() override;  // backup.cc
   void stop_backups() noexcept override;
-  std::vector<engine::StoreFigure> figures() const override;                     // figures.cc
+  std::vector<engine::StoreFigure> figures() const override;  // figures.cc
 
  private:
   void recover_journal();
@@ -108,6 +111,9 @@ class RocksStore : public engine::Store {
   void remember(std::span<const engine::CellWrite> cells, std::span<const engine::Change* const> changes);
   void walk(std::string_view prefix, std::string_view after,
             const std::function<bool(std::string_view user, std::string_view row)>& visit);
+
+  tl::expected<engine::BackupReport, engine::BackupRefusal> back_up(RunningBackup& run, std::int64_t pace);
+  bool pace_backup(RunningBackup& run, std::int64_t bytes_per_s);
 
   void run_folds();
   void fold();
@@ -143,8 +149,8 @@ class RocksStore : public engine::Store {
   const engine::UnixMillis fence_;
   std::mutex backup_mutex_;  // one at a time
   std::mutex running_backup_mutex_;
-  struct RunningBackup* running_backup_ = nullptr;  // under running_backup_mutex_
-  bool backups_stopped_ = false;                    // under running_backup_mutex_
+  RunningBackup* running_backup_ = nullptr;  // under running_backup_mutex_
+  bool backups_stopped_ = false;             // under running_backup_mutex_
   std::atomic<std::uint64_t> next_number_{1};
   std::uint64_t reserved_number_ = 0;  // bulk: numbers below this are on disk as given
 
@@ -176,6 +182,7 @@ class RocksStore : public engine::Store {
   // Steady milliseconds when the oldest cell of each came; 0: it is empty. Under overlay_mutex_.
   std::int64_t fresh_since_ms_ = 0;
   std::int64_t folding_since_ms_ = 0;
+  std::atomic<bool> behind_{false};
   std::atomic<std::uint64_t> folds_{0};
   std::atomic<std::uint64_t> fold_ns_{0};
 

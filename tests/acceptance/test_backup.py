@@ -230,11 +230,19 @@ def test_a_damaged_fence_stops_the_start(backed):
     (backed.data_dir / "FENCE").unlink()
 
 
-def test_a_server_that_stops_does_not_wait_for_its_backup(tmp_path):
-    server = watchword.Server(tmp_path / "server", config=config_of(tmp_path) + "bytes_per_s_max = 65536\n")
+@pytest.mark.parametrize("doing", ["copying", "checking"])
+def test_a_server_that_stops_does_not_wait_for_its_backup(tmp_path, doing):
+    server, backups = watchword.Server(tmp_path / "server", config=config_of(tmp_path)), tmp_path / "backups"
     people = [Phone(i.to_bytes(20, "big"), user=f"user-{i}") for i in range(20_000)]
     watchword.write_csv(tmp_path / "people.csv", people)
     assert watchword.run("import", tmp_path / "people.csv", "--format", "csv", "--data-dir", server.data_dir).returncode == 0
+    number = 1
+    if doing == "checking":  # of the second one there is little to copy, and everything to check
+        server.start()
+        assert server.expect(201, "POST", "/v1/backups")["id"] == 1
+        server.stop()
+        number = 2
+    server.config_file.write_text(config_of(tmp_path) + "bytes_per_s_max = 65536\n")
     server.start()
     try:
         answers = []
@@ -245,12 +253,16 @@ def test_a_server_that_stops_does_not_wait_for_its_backup(tmp_path):
 
         asking = threading.Thread(target=ask)
         asking.start()
-        watchword.eventually(lambda: any((tmp_path / "backups").glob("private/*")), 10, "the backup to begin")
+        begun = (lambda: (backups / f"meta/{number}").exists()) if doing == "checking" else (lambda: any(backups.glob("private/*")))
+        watchword.eventually(begun, 30, "the backup to come so far")
         begin = time.monotonic()
         server.stop()
-        assert time.monotonic() - begin < 5, "half a minute of copying is left"
-        asking.join()
-        assert answers[0].status == 503
+        assert time.monotonic() - begin < 5, "half a minute is left to do"
+        asking.join(10)
+        assert answers, "it was answered"
+        assert_problem(answers[0], 503)
+        assert answers[0].json()["type"].endswith(":not_ready"), answers[0]
+        assert not (backups / f"meta/{number}").exists(), "one that was not checked is none"
         server.config_file.write_text(config_of(tmp_path))
         server.start()
         assert server.expect(201, "POST", "/v1/backups")["verified"] is True

@@ -254,6 +254,23 @@ TEST_F(StoreTest, BelowTheBoundOfFreeSpaceNothingIsWritten) {
   EXPECT_FALSE(store->load("ada"));
 }
 
+TEST_F(StoreTest, IsBehindUntilAFoldHasBegunOfWhatIsTwiceTooMuch) {
+  options.unfolded_cells_max = 100;
+  open();
+  const UserRecord user = person("ada");
+  put(user);
+  EXPECT_FALSE(store->behind());
+  std::vector<CellWrite> cells;
+  for (std::uint32_t slot = 1; slot <= 1000; ++slot)
+    cells.push_back({{user.number, slot}, {ReplayWord::make(1, 0).bits, 0}});
+  // Before the fold thread has the core it may be seen, or not; after it, never.
+  std::vector<Outcome> outcomes(cells.size(), Outcome::failed);
+  store->advance(cells, {}, outcomes, {});
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (store->behind() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  EXPECT_FALSE(store->behind());
+}
+
 TEST_F(StoreTest, ReadersWritersAndFoldsSideBySide) {
   options.unfolded_cells_max = 100;
   options.fold_interval_ms = 100;
