@@ -86,9 +86,11 @@ void EventLoop::serve_sockets() {
   boost::asio::post(io_, [this] { serve_sockets(); });
 }
 
-// The store's background gives way to loops. Where it falls behind for that, a loop that is never idle leaves it a quarter.
+// The store's background gives way to loops. While it has something to do, a loop that is never idle leaves it a quarter.
 void EventLoop::leave_core(std::chrono::nanoseconds spent) {
+  constexpr std::chrono::microseconds busy_round{200};  // a loop that has shorter ones has a core that is idle now and then
   constexpr std::chrono::milliseconds pause_max{8};
+  if (spent < busy_round) return;
   std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(spent / 3, pause_max));
 }
 

@@ -172,7 +172,8 @@ class Store {
   // Cheap, any thread.
   virtual StoreHealth health() const = 0;
   virtual bool writable() const noexcept = 0;
-  // More was written than the store's background has carried on; whoever keeps a core busy should leave it some of that.
+  // The store's background, which gives way to others, has something to do that they may come to wait for: whoever is never
+  // idle should leave it some of the core.
   virtual bool behind() const noexcept { return false; }
 
   // Any thread; may take a lock, but none that advance() waits behind for long.

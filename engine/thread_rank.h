@@ -1,7 +1,7 @@
 // Which threads go first where there are fewer cores than work: event loops and the committer are asked for something every
-// moment, and need a core for microseconds; folds and who lists, exports and backs up take as long as it
-// takes. All calls are about the calling thread, are wishes that a kernel or a sandbox may refuse, and change nothing where
-// there are cores enough.
+// moment, and need a core for microseconds; the store's background and who lists, exports and backs up take as
+// long as it takes. All calls are about the calling thread, are wishes that a kernel or a sandbox may refuse, and change
+// nothing where there are cores enough.
 #pragma once
 
 namespace watchword::engine {

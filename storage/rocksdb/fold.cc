@@ -72,7 +72,7 @@ void RocksStore::fold() {
     const std::lock_guard lock(overlay_mutex_);
     if (fresh_.empty()) return;
     std::swap(fresh_, folding_);
-    behind_.store(false, std::memory_order_relaxed);
+    folds_behind_.store(false, std::memory_order_relaxed);
     folding_since_ms_ = std::exchange(fresh_since_ms_, 0);
     end = fresh_end_;
   }

@@ -48,8 +48,10 @@ class Warnings : public rocksdb::Logger {
   const std::function<void(const std::string&)> warn_;
 };
 
-rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool create) {
+rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool create,
+                                    std::shared_ptr<rocksdb::EventListener> listener) {
   rocksdb::DBOptions db;
+  db.listeners.push_back(std::move(listener));
   db.create_if_missing = create;
   db.create_missing_column_families = true;  // an older store has not all of them yet
   db.error_if_exists = create;
@@ -136,7 +138,8 @@ bool known_format(std::string_view format_file_content) {
 namespace {
 
 using Opener =
-    std::function<rocksdb::Status(const std::string& path, const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
+    std::function<rocksdb::Status(const std::shared_ptr<rocksdb::EventListener>& listener, const std::string& path,
+                                  const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
                                   std::vector<rocksdb::ColumnFamilyHandle*>* handles, rocksdb::DB** opened)>;
 
 Database open_with(const RocksStoreOptions& options, const Opener& open) {
@@ -155,7 +158,7 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
   families.emplace_back("audit.index", family_options(options, cache, false));
   Database database;
   rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status = open(database_dir(options).string(), families, &database.all, &opened);
+  const rocksdb::Status status = open(database.background, database_dir(options).string(), families, &database.all, &opened);
   if (!status.ok()) {
     throw OpenError(
         "the store in " + options.data_dir.string() + " does not open: " + status.ToString() +
@@ -176,14 +179,14 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
 }  // namespace
 
 Database open_database(const RocksStoreOptions& options, bool create) {
-  return open_with(options, [&](const auto& path, const auto& families, auto* handles, auto** opened) {
-    return rocksdb::DB::Open(database_options(options, create), path, families, handles, opened);
+  return open_with(options, [&](const auto& listener, const auto& path, const auto& families, auto* handles, auto** opened) {
+    return rocksdb::DB::Open(database_options(options, create, listener), path, families, handles, opened);
   });
 }
 
 Database open_database_to_look(const RocksStoreOptions& options) {
-  return open_with(options, [&](const auto& path, const auto& families, auto* handles, auto** opened) {
-    return rocksdb::DB::OpenForReadOnly(database_options(options, false), path, families, handles, opened);
+  return open_with(options, [&](const auto& listener, const auto& path, const auto& families, auto* handles, auto** opened) {
+    return rocksdb::DB::OpenForReadOnly(database_options(options, false, listener), path, families, handles, opened);
   });
 }
 

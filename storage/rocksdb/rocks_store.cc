@@ -179,7 +179,7 @@ void RocksStore::remember(std::span<const engine::CellWrite> cells, std::span<co
     size = fresh_.cells.size();
   }
   // A fold that is due is still waiting for the one before it.
-  behind_.store(size >= 2 * options_.unfolded_cells_max, std::memory_order_relaxed);
+  folds_behind_.store(size >= 2 * options_.unfolded_cells_max, std::memory_order_relaxed);
   if (size < options_.unfolded_cells_max || fold_due_.exchange(true)) return;
   const std::lock_guard lock(fold_mutex_);
   fold_wake_.notify_one();

@@ -23,6 +23,7 @@
 #include "storage/key_ring.h"
 #include "storage/open.h"
 #include "storage/rocksdb/audit_chain.h"
+#include "storage/rocksdb/background_work.h"
 #include "storage/rocksdb/format.h"
 #include "storage/rocksdb/overlay.h"
 
@@ -30,6 +31,7 @@ namespace watchword::storage {
 
 // An open database with its column families by job. Closes what it opened.
 struct Database {
+  std::shared_ptr<BackgroundWork> background = std::make_shared<BackgroundWork>();
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* documents = nullptr;
   rocksdb::ColumnFamilyHandle* journal = nullptr;
@@ -90,7 +92,9 @@ class RocksStore : public engine::Store {
   const engine::SecretBytes& hash_key() const override { return keys_.hash_key(); }
   engine::StoreHealth health() const override;
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
-  bool behind() const noexcept override { return behind_.load(std::memory_order_relaxed); }
+  bool behind() const noexcept override {
+    return folds_behind_.load(std::memory_order_relaxed) || database_.background->active();
+  }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
   tl::expected<engine::KeysReport, engine::RotationFault> rotate_keys(  // key_rotation.cc
@@ -182,7 +186,7 @@ class RocksStore : public engine::Store {
   // Steady milliseconds when the oldest cell of each came; 0: it is empty. Under overlay_mutex_.
   std::int64_t fresh_since_ms_ = 0;
   std::int64_t folding_since_ms_ = 0;
-  std::atomic<bool> behind_{false};
+  std::atomic<bool> folds_behind_{false};
   std::atomic<std::uint64_t> folds_{0};
   std::atomic<std::uint64_t> fold_ns_{0};
 

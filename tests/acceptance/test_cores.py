@@ -29,12 +29,13 @@ def test_one_loop_for_each_core_that_the_process_may_run_on(tmp_path):
 
 
 def test_what_can_wait_gives_way(tmp_path):
-    server = watchword.Server(tmp_path / "server").start()
+    server = watchword.Server(tmp_path / "server", config=f'[backup]\ndir = "{tmp_path}/backups"\n').start()
     try:
         server.register("ada")
+        server.expect(201, "POST", "/v1/backups")  # has something flushed
         usual = os.nice(0)
         nice = dict(threads(server))
         assert nice["loop"] == nice["committer"] == usual
-        assert nice["fold"] == nice["reseal"] == min(usual + 10, 19)
+        assert nice["fold"] == nice["reseal"] == nice["rocksdb:high"] == min(usual + 10, 19)
     finally:
         server.end()
