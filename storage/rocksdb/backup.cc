@@ -158,8 +158,6 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up(Ru
   if (!pace_backup(run, 2 * pace)) return tl::unexpected(engine::BackupRefusal::stopped);
   rocksdb::CreateBackupOptions create;
   create.flush_before_backup = true;
-  create.decrease_background_thread_cpu_priority = true;
-  create.background_thread_cpu_priority = rocksdb::CpuPriority::kLow;
   engine::BackupReport report;
   const rocksdb::Status made =
       opened->CreateNewBackupWithMetadata(create, database_.db.get(), std::string(backup_format), &report.id);
