@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/thread_rank.h"
 #include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
 
@@ -66,7 +65,6 @@ std::string_view view(const rocksdb::Slice& bytes) {
 
 void RocksStore::run_reseals() {
   pthread_setname_np(pthread_self(), "reseal");
-  engine::rank_as_background();
   bool due = keys().resealing;  // from before the start
   for (;;) {
     if (due) {
