@@ -85,6 +85,7 @@ TEST(Config, AWrongValueIsNamedWithItsLineAndWhatIsAllowed) {
   expect_fault("[policy]\nalgorithm = \"MD5\"\n", {"f.toml:2", "policy.algorithm", "SHA512"});
   expect_fault("[[listener]]\nplanes = [\"all\"]\n", {"f.toml:2", "listener.planes", "metrics"});
   expect_fault("[[listener]]\nplanes = []\n", {"listener.planes"});
+  expect_fault("[backup]\nbytes_per_s_max = 64\n", {"f.toml:2", "backup.bytes_per_s_max", "0 or at least 65536"});
   expect_fault("server = 1\n", {"f.toml:1", "server", "table"});
 }
 
