@@ -38,9 +38,9 @@ void RocksStore::run_folds() {
     const auto now = std::chrono::steady_clock::now();
     if (failed_ || disk_low_) continue;
     if (!fold_due_ && now - last < std::chrono::milliseconds(options_.fold_interval_ms)) continue;
+    fold_due_ = false;  // before it: what fills up meanwhile is due again
     fold();
     retire_audit();
-    fold_due_ = false;
     last = std::chrono::steady_clock::now();
   }
 }
