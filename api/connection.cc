@@ -107,7 +107,10 @@ std::size_t Connection::receive(std::span<char> into, Error& error) {
 }
 
 void Connection::on_readable() {
-  const std::span<char> scratch = loop_.scratch();
+  // What is kept of a small request goes in front of what comes now: all of it then stands in one piece.
+  constexpr std::size_t front_max = 4096;
+  const std::size_t front = kept_.size() <= front_max ? kept_.size() : 0;
+  const std::span<char> scratch = loop_.scratch().subspan(front);
   Error error;
   LoopMetrics* const metrics = loop_.metrics();
   const bool from_parsing = metrics != nullptr && metrics->take_parsed();
@@ -127,12 +130,14 @@ void Connection::on_readable() {
   }
   starved_ = false;
   if (metrics != nullptr && !from_parsing) metrics->turn();
-  const std::string_view input(scratch.data(), bytes);
-  if (kept_.empty()) {
+  if (front == kept_.size()) {
+    const std::string_view input(scratch.data() - front, front + bytes);
+    std::copy(kept_.begin(), kept_.end(), scratch.data() - front);
     const std::size_t taken = take(input);
+    wipe_and_clear(kept_);
     if (!closing_) kept_.assign(input.substr(taken));
   } else {
-    kept_.append(input);
+    kept_.append(std::string_view(scratch.data(), bytes));
   }
   work();
 }
@@ -169,7 +174,7 @@ void Connection::send() {
     std::size_t count = 0, skip = first_sent_bytes_;
     for (const Exchange* exchange = first_; exchange != nullptr && exchange->ready && count < parts.size();
          exchange = exchange->next) {
-      parts[count++] = std::string_view(exchange->out).substr(skip);
+      parts[count++] = exchange->answer().substr(skip);
       skip = 0;
       if (exchange->more != nullptr) break;
     }
@@ -184,9 +189,9 @@ void Connection::send() {
     sent_ms_ = loop_.tick_ms();
     LoopMetrics* const metrics = loop_.metrics();
     const metrics::Ticks sent_at = metrics != nullptr ? metrics->turn() : 0;
-    for (bytes += first_sent_bytes_; first_ != nullptr && first_->ready && bytes >= first_->out.size();) {
+    for (bytes += first_sent_bytes_; first_ != nullptr && first_->ready && bytes >= first_->answer().size();) {
       Exchange& sent = *first_;
-      bytes -= sent.out.size();
+      bytes -= sent.answer().size();
       if (sent.more != nullptr) {
         sent.ready = false;
         sent.out.clear();

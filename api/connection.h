@@ -83,7 +83,7 @@ class Connection {
   Phase phase() const;
 
   // connection_intake.cc: a body of any length
-  bool begin_intake(const RequestHead& head, bool body_is_here);
+  bool begin_intake(const RequestHead& head, bool small_and_here);
   bool take_in(std::string_view input, std::size_t& at);
   void hand_over_rows();
   void end_intake(const Response& response);
@@ -92,7 +92,7 @@ class Connection {
   // connection_requests.cc: requests
   std::size_t take(std::string_view input);
   std::optional<RequestHead> head_of(std::string_view input, HeadFault& fault);
-  bool refuse_at_once(const RequestHead& head);
+  std::size_t refuse_at_once(std::string_view input);
   bool take_chunked(std::string_view input, std::size_t& at);
   bool admit(const RequestHead& head, bool body_is_here);
   std::size_t body_limit(const RequestHead& head);

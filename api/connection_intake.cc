@@ -11,8 +11,8 @@
 namespace watchword::api {
 
 // False: refused, or to be answered like any other request.
-bool Connection::begin_intake(const RequestHead& head, bool body_is_here) {
-  if (body_is_here || route_of(head.target, planes_) != Route::managed) return false;
+bool Connection::begin_intake(const RequestHead& head, bool small_and_here) {
+  if (small_and_here || route_of(head.target, planes_) != Route::managed) return false;
   if (!AdminPlane::takes_rows(head.method, head.target)) return false;
   const engine::UnixMillis now = engine::wall_now();
   const auto granted = authenticate(head, now);

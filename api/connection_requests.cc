@@ -60,6 +60,10 @@ std::size_t Connection::take(std::string_view input) {
     if (!head_begun_) at += blank_lines(input.substr(at));
     const std::string_view rest = input.substr(at);
     if (rest.empty()) break;
+    if (const std::size_t refused = refuse_at_once(rest); refused > 0) {
+      at += refused;
+      continue;
+    }
     starved_ = true;
     if (rest.size() < wanted_bytes_) break;
     HeadFault fault;
@@ -77,14 +81,8 @@ std::size_t Connection::take(std::string_view input) {
     const bool whole = !head->chunked && rest.size() - head->bytes >= head->content_length;
     // One that led to a verification before, but for its body: what was asked about it then need not be asked again.
     const bool again = whole && familiar_verifies_ && familiar_.gave(*head) && head->content_length <= body_bytes_max;
-    if (again && refuse_at_once(*head)) {
-      head_begun_ = false;
-      wanted_bytes_ = 0;
-      starved_ = false;
-      at += head->bytes + head->content_length;
-      continue;
-    }
-    if (!again && !known && head->has_body() && begin_intake(*head, whole)) {
+    const bool small = whole && head->content_length <= body_bytes_max;
+    if (!again && !known && head->has_body() && begin_intake(*head, small)) {
       at += head->bytes;
       continue;
     }
@@ -109,21 +107,32 @@ std::size_t Connection::take(std::string_view input) {
   return at;
 }
 
-// One of many while the loop has taken on all that it can: a head that led to a verification before gets its 503 with those
-// of the requests before it, one answer after another in one exchange, and costs next to nothing.
-bool Connection::refuse_at_once(const RequestHead& head) {
-  constexpr std::size_t answer_bytes_max = 4000;  // what an exchange keeps its memory for
+// Bytes of the requests at the front of `input` that get their 503 now. Many come while the loop has taken on all that it
+// can, and each that begins with a head that led to a verification before costs next to nothing: its answer follows that of
+// the request before it in the same exchange.
+std::size_t Connection::refuse_at_once(std::string_view input) {
   VerifyPlane& plane = loop_.verify_plane();
-  if (!plane.full()) return false;
-  if (form_of(head) != AnswerForm{}) return false;
-  if (last_ == nullptr || last_->refusals == 0 || last_->out.size() > answer_bytes_max) {
-    Exchange& exchange = begin_exchange({});
-    exchange.route = Route::verify;
-    exchange.ready = true;
+  if (!familiar_verifies_ || !plane.full()) return 0;
+  if (const RequestHead* const head = familiar_.known(); head == nullptr || form_of(*head) != AnswerForm{}) return 0;
+  std::size_t at = 0;
+  while (may_take()) {
+    const std::string_view rest = input.substr(at);
+    const std::optional<FamiliarHead::Extent> extent = familiar_.measure(rest);
+    if (!extent || extent->body_bytes > body_bytes_max || rest.size() - extent->head_bytes < extent->body_bytes) break;
+    at += extent->head_bytes + extent->body_bytes;
+    if (last_ == nullptr || !VerifyPlane::takes_one_more(*last_)) {
+      Exchange& exchange = begin_exchange({});
+      exchange.route = Route::verify;
+      exchange.ready = true;
+    }
+    VerifyPlane::refuse_one_more(*last_);
   }
-  plane.refuse(*last_);
-  ++last_->refusals;
-  return true;
+  if (at > 0) {
+    head_begun_ = false;
+    wanted_bytes_ = 0;
+    starved_ = false;
+  }
+  return at;
 }
 
 std::optional<RequestHead> Connection::head_of(std::string_view input, HeadFault& fault) {

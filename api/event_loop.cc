@@ -13,9 +13,10 @@
 namespace watchword::api {
 namespace {
 
-constexpr std::size_t scratch_bytes = 64 * 1024;
+// As much as a client sends while a round takes much longer than it should: the next one sees it all.
+constexpr std::size_t scratch_bytes = 256 * 1024;
 constexpr std::chrono::milliseconds sweep_interval{250};
-constexpr std::size_t spare_exchanges_max = 1024;
+constexpr std::size_t spare_exchanges_max = 4096;
 // Answers larger than this are rare; their memory is not kept.
 constexpr std::size_t spare_answer_bytes_max = 4 * 1024;
 
@@ -131,6 +132,7 @@ void EventLoop::resume_revisited() {
     connection->revisited = false;
     connection->resume();
     connection->unpin();
+    if (verify_plane_.holds_many_questions()) answer_questions();
   }
   resuming_.clear();
 }
@@ -211,6 +213,7 @@ void EventLoop::recycle(Exchange& exchange) {
   exchange.trace.clear();
   exchange.route_template = {};
   exchange.status = 200;
+  exchange.shared = {};
   exchange.refusals = 0;
   exchange.interim = false;
   exchange.verified = false;
@@ -229,16 +232,20 @@ void EventLoop::recycle(Exchange& exchange) {
   }
 }
 
+void EventLoop::answer_questions() {
+  if (verify_plane_.holds_questions()) {
+    verify_plane_.judge(now(), [this](Exchange& exchange, VerifyPlane::Progress progress) {
+      touch(*exchange.connection);
+      proceed(exchange, progress);
+    });
+  }
+  verify_plane_.publish();  // before the answers are sent: the disk is slower
+  work_touched();
+}
+
 void EventLoop::end_round() {
   do {
-    if (verify_plane_.holds_questions()) {
-      verify_plane_.judge(now(), [this](Exchange& exchange, VerifyPlane::Progress progress) {
-        touch(*exchange.connection);
-        proceed(exchange, progress);
-      });
-    }
-    verify_plane_.publish();  // before the answers are sent: the disk is slower
-    work_touched();
+    answer_questions();
   } while (verify_plane_.holds_questions());
   verify_plane_.publish();
   verify_plane_.end_round();

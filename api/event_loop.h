@@ -96,7 +96,8 @@ class EventLoop final : public engine::TicketSink {
   class LoadJob;
   class RecoveryJob;
   void run();
-  // What the sockets are ready for: all of it is read before any of it is judged, and judged before any of it is answered.
+  // What the sockets are ready for: all of it is read before any of it is judged, and judged before any of it is answered; a
+  // few hundred at a time where there are more.
   void await_sockets();
   void serve_sockets();
   bool note_ready();
@@ -107,6 +108,8 @@ class EventLoop final : public engine::TicketSink {
   void end_if_drained();
   void touch(Connection& connection);
   void work_touched();
+  // Judges what was asked and sends what is ready.
+  void answer_questions();
   void turn() {
     if (metrics_) metrics_->turn();
   }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "api/access_keys.h"
 #include "api/response_writer.h"
@@ -55,6 +56,7 @@ struct Exchange {
   bool waits = false;        // a ticket or a job comes back to it: it and its connection stay
   AnswerForm form;
   std::string out;
+  std::string_view shared;           // the answer instead, where many exchanges have the same
   std::shared_ptr<BodySource> more;  // what follows `out`, piece by piece; null: nothing
   AccessKeys::Granted caller{};
   FixedText<64> address;                         // the client's, of a verification; for the audit trail
@@ -69,11 +71,13 @@ struct Exchange {
   Route route = Route::unknown;
   std::string_view route_template;  // of a route that workers answer
   unsigned status = 200;            // what `out` says
-  unsigned refusals = 0;            // `out` is so many answers, all of them 503
+  unsigned refusals = 0;            // `shared` is so many answers, all of them 503 (VerifyPlane::refuse_one_more)
   bool interim = false;             // a 100: the answer itself is another one
   bool verified = false;            // a question alone that was put to the engine
   metrics::Ticks begun = 0;         // when the request was whole
   metrics::Ticks decided = 0;       // when its answer was known
+
+  std::string_view answer() const { return shared.empty() ? std::string_view(out) : shared; }
 };
 
 // The one way an answer that is not a plain 200 gets into an exchange.

@@ -37,18 +37,22 @@ std::size_t plain_digits(std::string_view text) {
 
 }  // namespace
 
-std::optional<RequestHead> FamiliarHead::match(std::string_view input) {
+std::optional<FamiliarHead::Extent> FamiliarHead::measure(std::string_view input) const {
   if (text_.empty()) return std::nullopt;
   const std::string_view known(text_), front = known.substr(0, length_begin_), back = known.substr(length_end_);
   if (!equal_in_constant_time(input.substr(0, front.size()), front)) return std::nullopt;
-  std::size_t digits = 0;
+  if (length_begin_ == length_end_) return Extent{.head_bytes = front.size(), .body_bytes = 0};
+  const std::size_t digits = plain_digits(input.substr(front.size(), length_digits_max + 1));
+  if (digits == std::string_view::npos) return std::nullopt;
   std::uint64_t length = 0;
-  if (length_begin_ < length_end_) {
-    digits = plain_digits(input.substr(front.size(), length_digits_max + 1));
-    if (digits == std::string_view::npos) return std::nullopt;
-    for (const char c : input.substr(front.size(), digits)) length = length * 10 + static_cast<std::uint64_t>(c - '0');
-    if (!equal_in_constant_time(input.substr(front.size() + digits, back.size()), back)) return std::nullopt;
-  }
+  for (const char c : input.substr(front.size(), digits)) length = length * 10 + static_cast<std::uint64_t>(c - '0');
+  if (!equal_in_constant_time(input.substr(front.size() + digits, back.size()), back)) return std::nullopt;
+  return Extent{.head_bytes = front.size() + digits + back.size(), .body_bytes = length};
+}
+
+std::optional<RequestHead> FamiliarHead::match(std::string_view input) {
+  const std::optional<Extent> extent = measure(input);
+  if (!extent) return std::nullopt;
   if (!head_) {
     HeadFault fault;
     head_ = parse_head(text_, fault);
@@ -56,8 +60,8 @@ std::optional<RequestHead> FamiliarHead::match(std::string_view input) {
   }
   std::optional<RequestHead> head = head_;
   if (length_begin_ < length_end_) {
-    head->content_length = length;
-    head->bytes = front.size() + digits + back.size();
+    head->content_length = extent->body_bytes;
+    head->bytes = extent->head_bytes;
   }
   head->block = input.substr(0, head->bytes);
   return head;

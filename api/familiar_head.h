@@ -24,10 +24,18 @@ class FamiliarHead {
   // constant time, since it holds a key that another client of the same proxy may have sent. What the result says is good as
   // long as both this and the input stay.
   std::optional<RequestHead> match(std::string_view input);
+  // The same without the head itself: how long it and its body are.
+  struct Extent {
+    std::size_t head_bytes;
+    std::uint64_t body_bytes;
+  };
+  std::optional<Extent> measure(std::string_view input) const;
   // `head` was good. False: it is too long, and what was learnt before stays.
   bool learn(const RequestHead& head);
   // Whether match() gave this one.
   bool gave(const RequestHead& head) const { return head_ && head.target.data() == head_->target.data(); }
+  // What was learnt; null before it has come for the second time.
+  const RequestHead* known() const { return head_ ? &*head_ : nullptr; }
   void forget() noexcept;
 
  private:

@@ -6,14 +6,14 @@
 
 namespace watchword::api {
 
-void RouteMetrics::count(unsigned status, std::chrono::nanoseconds duration) noexcept {
-  count(status);
-  duration_.observe(duration);
+void RouteMetrics::count(unsigned status, std::chrono::nanoseconds duration, std::uint64_t requests) noexcept {
+  count(status, requests);
+  duration_.observe(duration, requests);
 }
 
-void RouteMetrics::count(unsigned status) noexcept {
+void RouteMetrics::count(unsigned status, std::uint64_t requests) noexcept {
   const auto at = static_cast<std::size_t>(std::find(statuses.begin(), statuses.end(), status) - statuses.begin());
-  counts_[at].add();
+  counts_[at].add(requests);
 }
 
 void RouteMetrics::collect(const std::string& route, metrics::Collected& into) const {

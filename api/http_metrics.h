@@ -3,6 +3,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
@@ -20,9 +21,9 @@ class RouteMetrics {
   static constexpr const char* duration_help =
       "From the moment a request is whole until its answer is handed to the kernel, by route template.";
 
-  void count(unsigned status, std::chrono::nanoseconds duration) noexcept;
+  void count(unsigned status, std::chrono::nanoseconds duration, std::uint64_t requests = 1) noexcept;
   // Where the duration is observed elsewhere.
-  void count(unsigned status) noexcept;
+  void count(unsigned status, std::uint64_t requests = 1) noexcept;
   void collect(const std::string& route, metrics::Collected& into) const;
 
  private:

@@ -1,5 +1,7 @@
 #include "api/loop_metrics.h"
 
+#include <algorithm>
+
 #include "api/exchange.h"
 
 namespace watchword::api {
@@ -68,8 +70,8 @@ void LoopMetrics::sent(const Exchange& exchange, metrics::Ticks now, HttpMetrics
   }
   switch (exchange.route) {
     case Route::verify:
-      for (unsigned further = 1; further < exchange.refusals; ++further) verify_.count(exchange.status, duration);
-      return verify_.count(exchange.status, duration);
+      results_[static_cast<std::size_t>(Asked::overloaded)].add(exchange.refusals);
+      return verify_.count(exchange.status, duration, std::max(1U, exchange.refusals));
     case Route::batch:
       return batch_.count(exchange.status, duration);
     default:

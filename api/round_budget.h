@@ -12,6 +12,9 @@ namespace watchword::api {
 class RoundBudget {
  public:
   static constexpr std::chrono::nanoseconds round_max = std::chrono::milliseconds(12);
+  // A full round that took longer has left much to be refused, which grows old: the next one is short. A refusal costs
+  // little beside a verification, so the loop soon is where its clients are.
+  static constexpr std::chrono::nanoseconds late_after = round_max * 3 / 2;
   // However much the last ones seemed to have cost: a loop that the system held up for a moment is not slow.
   static constexpr std::size_t verifications_min = 128;
 
@@ -27,17 +30,23 @@ class RoundBudget {
     take(1 + items / items_per_verification, now);
     mixed_ = true;
   }
-  bool full() const noexcept { return taken_ > 0 && taken_ >= limit_; }
+  bool full() const noexcept { return taken_ > 0 && taken_ >= (short_ ? short_limit() : limit_); }
   bool empty() const noexcept { return taken_ == 0; }
   // All that was taken is judged, and what could be answered is sent.
   void end(std::chrono::nanoseconds now) noexcept {
     constexpr std::size_t telling = 32;  // fewer say little about the cost of many
     constexpr double weight = 1.0 / 8;
-    if (taken_ >= telling && !mixed_) {
-      const double cost = static_cast<double>((now - begun_).count()) / static_cast<double>(taken_);
+    const std::chrono::nanoseconds spent = now - begun_;
+    const bool late = full() && spent > late_after;
+    // What a short round's verifications seem to cost is what its refusals did. Of one that is late all the same, a part is
+    // believed.
+    if (taken_ >= telling && !mixed_ && (!short_ || late)) {
+      const double seeming = static_cast<double>(spent.count()) / static_cast<double>(taken_);
+      const double cost = short_ ? std::min(seeming, 2 * cost_ns_) : seeming;
       cost_ns_ += (std::min(cost, cost_ns_max) - cost_ns_) * weight;
       limit_ = std::max(verifications_min, static_cast<std::size_t>(static_cast<double>(round_max.count()) / cost_ns_));
     }
+    short_ = late;
     taken_ = 0;
     mixed_ = false;
   }
@@ -45,6 +54,7 @@ class RoundBudget {
 
  private:
   static constexpr std::size_t items_per_verification = 6;
+  std::size_t short_limit() const noexcept { return std::max(verifications_min, limit_ / 4); }
   template <class Now>
   void take(std::size_t verifications, Now now) noexcept {
     if (taken_ == 0) begun_ = now();
@@ -55,6 +65,7 @@ class RoundBudget {
   std::chrono::nanoseconds begun_{0};
   std::size_t taken_ = 0;
   bool mixed_ = false;  // with batches
+  bool short_ = false;
   double cost_ns_ = 10'000;
   std::size_t limit_ = static_cast<std::size_t>(round_max.count()) / 10'000;
 };

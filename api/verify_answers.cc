@@ -129,22 +129,29 @@ void VerifyPlane::render_batch(Exchange& exchange) {
   write_json(exchange.out, body, exchange.form);
 }
 
-// There are many of these at once, when there are any.
 VerifyPlane::Progress VerifyPlane::refuse(Exchange& exchange) {
-  static const std::string usual = [] {
-    std::string out;
-    write_overloaded(out, {});
-    return out;
-  }();
   exchange.question.standing = Standing::overloaded;
   exchange.status = 503;
   if (metrics_ != nullptr) metrics_->answered(exchange.question);
-  if (exchange.form == AnswerForm{}) {
-    exchange.out += usual;
-  } else {
-    write_overloaded(exchange.out, exchange.form);
-  }
+  write_overloaded(exchange.out, exchange.form);
   return Progress::ready;
+}
+
+// There are many of these at once, when there are any, and they are sent from where they stand.
+void VerifyPlane::refuse_one_more(Exchange& exchange) {
+  struct Refusals {
+    std::string text;
+    std::size_t bytes;  // of each
+  };
+  static const Refusals refusals = [] {
+    std::string one, all;
+    write_overloaded(one, {});
+    for (unsigned i = 0; i < refusals_max; ++i) all += one;
+    return Refusals{.text = all, .bytes = one.size()};
+  }();
+  ++exchange.refusals;
+  exchange.status = 503;
+  exchange.shared = std::string_view(refusals.text).substr(0, exchange.refusals * refusals.bytes);
 }
 
 }  // namespace watchword::api

@@ -43,9 +43,14 @@ class VerifyPlane {
   }
   // The round has taken on all that it can.
   bool full() const noexcept { return round_.full(); }
-  // 503, behind what stands in the exchange's answer already.
-  Progress refuse(Exchange& exchange);
+  Progress refuse(Exchange& exchange);  // 503
+  // The same for one more of the requests that a connection has sent in a row, all of the usual form: such an exchange is
+  // nothing but refusals.
+  static bool takes_one_more(const Exchange& exchange) { return exchange.refusals > 0 && exchange.refusals < refusals_max; }
+  static void refuse_one_more(Exchange& exchange);
   bool holds_questions() const { return !asked_.empty(); }
+  // As many as gain from being judged together; with more, their memory would be far from the core before they are answered.
+  bool holds_many_questions() const { return asked_.size() >= many_questions; }
   Progress verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now);
   // The questions whose users a worker shall load. Theirs until loaded() has the results back.
   std::vector<Load> wanted(Exchange& exchange) const;
@@ -76,6 +81,8 @@ class VerifyPlane {
   void end_round() noexcept;
 
  private:
+  static constexpr unsigned refusals_max = 64;  // of one exchange
+  static constexpr std::size_t many_questions = 256;
   void judge_asked(engine::UnixMillis now);
   void judged(Question& question);
   bool recovers(Question& question);

@@ -46,11 +46,11 @@ class alignas(64) DurationHistogram {
       2'500'000,   5'000'000,     10'000'000,    25'000'000,    50'000'000,    100'000'000, 250'000'000,
       500'000'000, 1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000};
 
-  // Below zero counts as zero.
-  void observe(std::chrono::nanoseconds duration) noexcept {
+  // Below zero counts as zero. `times`: so many took that long.
+  void observe(std::chrono::nanoseconds duration, std::uint64_t times = 1) noexcept {
     const std::int64_t ns = duration.count() > 0 ? duration.count() : 0;
-    counts_[bucket_of(ns)].add();
-    sum_ns_.add(static_cast<std::uint64_t>(ns));
+    counts_[bucket_of(ns)].add(times);
+    sum_ns_.add(static_cast<std::uint64_t>(ns) * times);
   }
   // The first whose bound holds it; the last one is for what is above all bounds.
   static constexpr std::size_t bucket_of(std::int64_t ns) noexcept {

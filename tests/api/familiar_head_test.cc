@@ -40,6 +40,10 @@ TEST_F(FamiliarHeadTest, KnowsAHeadAgainWhateverItsLength) {
     EXPECT_EQ(known->content_type, parsed->content_type);
     EXPECT_EQ(known->has_body(), parsed->has_body());
     EXPECT_FALSE(familiar.gave(*parsed));
+    const auto extent = familiar.measure(input);
+    ASSERT_TRUE(extent);
+    EXPECT_EQ(extent->head_bytes, parsed->bytes);
+    EXPECT_EQ(extent->body_bytes, parsed->content_length);
   }
 }
 

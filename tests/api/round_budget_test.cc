@@ -80,6 +80,32 @@ TEST_F(RoundBudgetTest, LearnsNothingFromRoundsWithBatches) {
   EXPECT_EQ(budget.limit(), limit);
 }
 
+TEST_F(RoundBudgetTest, ALateLoopTakesAQuarterUntilItHasCaughtUp) {
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  round(10'000, microseconds(10));  // known at its end
+  const std::size_t whole = budget.limit();
+  EXPECT_EQ(round(10'000, microseconds(16)), whole / 4);
+  EXPECT_EQ(budget.limit(), whole);  // what refusals cost is not taken for what verifications do
+  EXPECT_EQ(round(10'000, microseconds(10)), whole);
+}
+
+TEST_F(RoundBudgetTest, ALoopThatStaysLateLearnsBitByBit) {
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  round(10'000, microseconds(500));
+  const std::size_t before = budget.limit();
+  round(10'000, microseconds(500));
+  EXPECT_LT(budget.limit(), before);
+  EXPECT_GT(budget.limit(), before * 8 / 10);
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(500));
+  EXPECT_EQ(budget.limit(), RoundBudget::verifications_min);
+}
+
+TEST_F(RoundBudgetTest, ALongRoundThatHadRoomIsNotLate) {
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  round(100, microseconds(400));
+  EXPECT_EQ(round(10'000, microseconds(4)), budget.limit());
+}
+
 TEST_F(RoundBudgetTest, LooksAtTheClockOnceARound) {
   int looks = 0;
   for (int i = 0; i < 10; ++i) {
