@@ -1,6 +1,7 @@
 // Verdicts into answers.
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -63,15 +64,23 @@ void VerifyPlane::render(Exchange& exchange) {
   }
 }
 
-// Once a lock, since what comes after it is answered with `locked`.
+// Once a lock, since what comes after it is answered with `locked`. Where everybody's codes are guessed there are thousands
+// a second: the trail has them all, the log the first ones and how many more there were.
 void VerifyPlane::tell_of_lock(const Question& question) {
   const engine::Verdict& verdict = question.verdict;
   if (!began_lock(verdict)) return;
   if (metrics_ != nullptr) metrics_->lock_began(verdict.hard_locked);
+  if (!lock_lines_.take(engine::wall_now())) {
+    ++locks_left_out_;
+    return;
+  }
+  Value left_out;
+  if (locks_left_out_ > 0) left_out = std::exchange(locks_left_out_, 0);
   log(Level::warning, "user locked",
       {{"user", std::string(question.fields.user.view())},
        {"retry_after_s", std::int64_t{verdict.retry_after_s}},
        {"hard_locked", verdict.hard_locked ? "yes" : "no"},
+       {"left_out", left_out},
        {"trace", std::string(question.exchange->trace.view())}});
 }
 

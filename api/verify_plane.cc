@@ -47,8 +47,8 @@ class AskerOf {
     actor_.append(certificate);
     if (!certificate.empty()) return;
     char digits[16];
-    std::uint64_t id = exchange.caller.id;
-    for (std::size_t i = sizeof digits; i-- > 0; id >>= 4) digits[i] = "0123456789abcdef"[id & 15];
+    for (std::size_t i = 0; i < sizeof digits; ++i)
+      digits[i] = "0123456789abcdef"[(exchange.caller.id >> (60 - 4 * i)) & 15];
     actor_.append({digits, sizeof digits});
   }
   operator Asker() const {  // NOLINT(google-explicit-constructor): a view of it

@@ -7,6 +7,7 @@
 
 #include "api/exchange.h"
 #include "api/loop_metrics.h"
+#include "api/rate_budget.h"
 #include "api/round_budget.h"
 #include "api/verification_notes.h"
 #include "engine/engine.h"
@@ -102,6 +103,9 @@ class VerifyPlane {
   LoopMetrics* const metrics_;
   VerificationNotes notes_;
   RoundBudget round_;
+  static constexpr std::uint32_t lock_lines_burst = 100, lock_lines_refill_ms = 100;
+  RateBudget lock_lines_{lock_lines_burst, lock_lines_refill_ms};
+  std::int64_t locks_left_out_ = 0;  // of the log, since the last line
   // Scratch.
   std::string body_;
   std::vector<engine::BatchItem> items_;

@@ -158,7 +158,7 @@ def main():
         run.be_patient()
         run.load_everybody()
         step = int(time.time()) // PERIOD_S
-        wrong = run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000), COMPARED)
+        wrong = run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000), range(COMPARED))
         few, users = people(run, "few.csv", 0, COMPARED), people(run, "load.csv", COMPARED, args.users)
         run.start_nginx(run.ask("user0@example.org", "%06d" % ((int(totp(secret_of(0), step)) + 500000) % 1000000)))
         rows = [compare(run, "nginx", run.nginx_port, wrong, CONSTANT_SCRIPT, "--constant"),

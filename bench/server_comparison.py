@@ -64,8 +64,11 @@ def secret_of(i):
 
 
 class Run:
-    def __init__(self, args):
+    def __init__(self, args, guessed=0):
+        """`guessed`: further people, whose codes are guessed alone: of a wrong code stays a count that the next right one takes back,
+        and most who sign in have not mistyped before."""
         self.args = args
+        self.people = args.users + guessed
         self.dir = tempfile.mkdtemp(prefix="watchword-bench-", dir=args.directory)
         self.children = []
 
@@ -92,7 +95,7 @@ class Run:
         self.key = init.stdout.strip()
         with open(self.path("users.csv"), "w") as out:
             out.write("user,name,secret,algorithm,digits,period\n")
-            for i in range(self.args.users):
+            for i in range(self.people):
                 out.write("user%d@example.org,phone,%s,SHA1,6,%d\n" % (i, base32(secret_of(i)), PERIOD_S))
         subprocess.run([self.args.binary, "import", self.path("users.csv"), "--format", "csv", "--data-dir", data], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -136,14 +139,14 @@ http {
         sys.exit("%s did not come up" % script)
 
     def start_node(self, folder):
-        self.node_port = self.start_script(os.path.join(folder, "service.js"), self.args.users, PERIOD_S)
+        self.node_port = self.start_script(os.path.join(folder, "service.js"), self.people, PERIOD_S)
 
     def start_delays(self, folder, mean_ms):
         return self.start_script(os.path.join(folder, "delays.js"), mean_ms)
 
-    def write_bodies(self, name, code_of, count=None):
+    def write_bodies(self, name, code_of, people=None):
         with open(self.path(name), "w") as out:
-            for i in range(count or self.args.users):
+            for i in people or range(self.args.users):
                 out.write('{"user":"user%d@example.org","code":"%s"}\n' % (i, code_of(i)))
         return self.path(name)
 
@@ -179,9 +182,9 @@ http {
 
     def load_everybody(self):
         """Every user is loaded once before anything is measured: nobody's code has seven digits."""
-        for at in range(0, self.args.users, 1000):
+        for at in range(0, self.people, 1000):
             self.call("POST", "/v1/verify/batch",
-                      {"items": [{"user": "user%d@example.org" % i, "code": "0000000"} for i in range(at, min(at + 1000, self.args.users))]})
+                      {"items": [{"user": "user%d@example.org" % i, "code": "0000000"} for i in range(at, min(at + 1000, self.people))]})
 
 
 def fdatasync_p99_ms(directory, seconds=3):
@@ -254,14 +257,16 @@ class Comparison:
     def __init__(self, run):
         self.run, self.args = run, run.args
         self.users, self.pairs = run.args.users, run.args.pairs
+        self.guessed = run.people - self.users
         # Singles take fresh people (then steps) run by run; the last ones are left to batches.
         self.singles = self.users - self.pairs * self.BATCH_CODES
         self.budget = self.singles // -(-2 * self.pairs // 3)
         self.used = 0
 
     def body_at(self, bodies, at):
+        count = self.guessed if bodies == self.wrong else self.users
         with open(bodies) as file:
-            return json.loads(next(itertools.islice(file, at % self.users, None)))
+            return json.loads(next(itertools.islice(file, at % count, None)))
 
     def beside_nginx(self, name, bodies, offset, connections, check):
         ours, requests, bad = self.run.wrk(self.run.port, bodies, connections, offset)
@@ -285,7 +290,8 @@ class Comparison:
     def wrong_codes(self):
         name = "wrong codes, 64 connections"
         step = int(time.time()) // PERIOD_S
-        self.wrong = self.run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000))
+        self.wrong = self.run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000),
+                                           range(self.users, self.run.people))
         pairs = [self.beside_nginx(name, self.wrong, pair * 31337, 64, self.all_rejected) for pair in range(self.pairs)]
         self.fastest = max(pair["watchword"] for pair in pairs)
         return row_of(name, 64, pairs)
@@ -340,12 +346,14 @@ def main():
     parser.add_argument("--json")
     args = parser.parse_args()
     args.binary = os.path.abspath(args.binary)
-    run = Run(args)
+    run = Run(args, guessed=args.users // 4)
     try:
         run.start_watchword()
         run.be_patient()
         run.load_everybody()
-        run.start_nginx(run.ask("user0@example.org", "%06d" % ((int(totp(secret_of(0), int(time.time()) // PERIOD_S)) + 500000) % 1000000)))
+        someone = args.users
+        run.start_nginx(run.ask("user%d@example.org" % someone,
+                                "%06d" % ((int(totp(secret_of(someone), int(time.time()) // PERIOD_S)) + 500000) % 1000000)))
         comparison = Comparison(run)
         results = [comparison.wrong_codes()]
         if args.node:

@@ -28,7 +28,7 @@ void AuditRing::put(const void* from, std::size_t count) noexcept {
   const std::size_t begin = pending_tail_ % capacity;
   const std::size_t before_end = std::min(count, capacity - begin);
   std::memcpy(bytes_.get() + begin, from, before_end);
-  std::memcpy(bytes_.get(), static_cast<const char*>(from) + before_end, count - before_end);
+  if (before_end < count) std::memcpy(bytes_.get(), static_cast<const char*>(from) + before_end, count - before_end);
   pending_tail_ += count;
 }
 
