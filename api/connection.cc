@@ -24,11 +24,6 @@ constexpr std::int64_t linger_ms_max = 2000;
 // Memory for input is kept this long after it was last needed.
 constexpr std::int64_t kept_spare_ms_max = 1000;
 
-void wipe_and_clear(std::string& text) {
-  OPENSSL_cleanse(text.data(), text.size());
-  text.clear();
-}
-
 }  // namespace
 
 Connection::Connection(EventLoop& loop, TcpSocket socket, std::uint8_t planes, const TlsGate* gate)
@@ -106,11 +101,18 @@ std::size_t Connection::receive(std::span<char> into, Error& error) {
   return socket_.read(into, error);
 }
 
+// Who verifies may have sent much while a round took long, and is refused quickly what is too much. Others have their share
+// of a round, whatever they send.
+std::size_t Connection::read_bytes_max() const {
+  constexpr std::size_t usual = 64 * 1024, of_all = 16 * 1024 * 1024;
+  if (!familiar_verifies_) return usual;
+  return std::clamp(of_all / loop_.connection_count(), usual, EventLoop::read_bytes_max);
+}
+
 void Connection::on_readable() {
   // What is kept of a small request goes in front of what comes now: all of it then stands in one piece.
-  constexpr std::size_t front_max = 4096;
-  const std::size_t front = kept_.size() <= front_max ? kept_.size() : 0;
-  const std::span<char> scratch = loop_.scratch().subspan(front);
+  const std::size_t front = kept_.size() <= EventLoop::front_bytes_max ? kept_.size() : 0;
+  const std::span<char> scratch = loop_.scratch().subspan(front, read_bytes_max());
   Error error;
   LoopMetrics* const metrics = loop_.metrics();
   const bool from_parsing = metrics != nullptr && metrics->take_parsed();
@@ -132,10 +134,10 @@ void Connection::on_readable() {
   if (metrics != nullptr && !from_parsing) metrics->turn();
   if (front == kept_.size()) {
     const std::string_view input(scratch.data() - front, front + bytes);
-    std::copy(kept_.begin(), kept_.end(), scratch.data() - front);
+    kept_.view().copy(scratch.data() - front, front);
     const std::size_t taken = take(input);
-    wipe_and_clear(kept_);
-    if (!closing_) kept_.assign(input.substr(taken));
+    kept_.clear();
+    if (!closing_) kept_.append(input.substr(taken));
   } else {
     kept_.append(std::string_view(scratch.data(), bytes));
   }
@@ -145,11 +147,11 @@ void Connection::on_readable() {
 void Connection::work() {
   send();
   while (open() && may_take() && !kept_.empty() && !starved_) {
-    const std::size_t taken = take(kept_);
-    if (closing_ || taken == kept_.size()) {
-      wipe_and_clear(kept_);
+    const std::size_t taken = take(kept_.view());
+    if (closing_) {
+      kept_.clear();
     } else {
-      kept_.erase(0, taken);
+      kept_.take(taken);
     }
     send();
   }
@@ -233,10 +235,10 @@ void Connection::cut() {
   socket_.close();
   closing_ = true;
   if (reading_ || writing_) loop_.revisit(*this);
-  wipe_and_clear(kept_);
+  kept_.clear();
   familiar_granted_ = familiar_verifies_ = false;
   familiar_.forget();
-  if (intake_ != nullptr) wipe_and_clear(intake_->waiting);
+  if (intake_ != nullptr) OPENSSL_cleanse(intake_->waiting.data(), intake_->waiting.size());
   intake_.reset();
   OPENSSL_cleanse(presented_.data(), presented_.size());
   presented_bytes_ = 0;
@@ -270,7 +272,7 @@ void Connection::sweep() {
       if (late(options.header_timeout)) cut();
       break;
     case Phase::idle:
-      if (waited_ms > kept_spare_ms_max) std::string().swap(kept_);
+      if (waited_ms > kept_spare_ms_max) kept_.release();
       if (late(options.idle_timeout)) cut();
       break;
     case Phase::head:

@@ -15,6 +15,7 @@
 #include "api/access_keys.h"
 #include "api/exchange.h"
 #include "api/familiar_head.h"
+#include "api/kept_input.h"
 #include "api/request_parser.h"
 #include "api/routes.h"
 #include "api/tcp_socket.h"
@@ -72,6 +73,7 @@ class Connection {
   void wait_writable();
   void on_readable();
   std::size_t receive(std::span<char> into, boost::system::error_code& error);
+  std::size_t read_bytes_max() const;
   void send();
   bool open() const { return socket_.is_open(); }
   bool may_take() const;
@@ -118,7 +120,7 @@ class Connection {
   engine::Origin origin_of(std::string actor, const RequestHead& head) const;
   void note_refusal(const RequestHead& head, const AccessKeys::Denied& denied);
 
-  // Pipelined requests that may be outstanding; then the client has to read before it is read.
+  // Answers that may be outstanding, refusals in a row counting as one; then the client has to read before it is read.
   static constexpr unsigned exchanges_max = 64;
 
   EventLoop& loop_;
@@ -141,7 +143,7 @@ class Connection {
   std::int64_t since_ms_ = 0;     // when the head, body, linger or idle time began
   std::int64_t sent_ms_ = 0;      // when the socket last took bytes
   std::size_t wanted_bytes_ = 0;  // of the request being received, once its head is known
-  std::string kept_;              // input that waits for more, or for its turn
+  KeptInput kept_;
   std::unique_ptr<Chunked> chunked_;
   std::unique_ptr<Intake> intake_;  // an import that is coming in
   Exchange* first_ = nullptr;       // in the order of requests

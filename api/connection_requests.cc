@@ -125,7 +125,7 @@ std::size_t Connection::refuse_at_once(std::string_view input) {
       exchange.route = Route::verify;
       exchange.ready = true;
     }
-    VerifyPlane::refuse_one_more(*last_);
+    plane.refuse_one_more(*last_);
   }
   if (at > 0) {
     head_begun_ = false;

@@ -13,8 +13,6 @@
 namespace watchword::api {
 namespace {
 
-// As much as a client sends while a round takes much longer than it should: the next one sees it all.
-constexpr std::size_t scratch_bytes = 256 * 1024;
 constexpr std::chrono::milliseconds sweep_interval{250};
 constexpr std::size_t spare_exchanges_max = 4096;
 // Answers larger than this are rare; their memory is not kept.
@@ -32,7 +30,7 @@ EventLoop::EventLoop(Services& services)
       sweep_timer_(io_),
       metrics_(services.exposition != nullptr ? std::make_unique<LoopMetrics>() : nullptr),
       verify_plane_(services.engine, services.engine.committer.add_producer(this), metrics_.get()),
-      scratch_(scratch_bytes),
+      scratch_(front_bytes_max + read_bytes_max),
       tick_ms_(steady_ms()),
       events_ready_(io_, events_.handle()) {}
 
@@ -59,6 +57,7 @@ void EventLoop::run() {
   await_sockets();
   io_.run();
   verify_plane_.publish();
+  verify_plane_.tell_of_locks_left_out();
 }
 
 void EventLoop::await_sockets() {
@@ -187,6 +186,7 @@ void EventLoop::sweep() {
   turns_.fetch_add(1, std::memory_order_relaxed);
   tick_ms_ = steady_ms();
   now_.reset();
+  verify_plane_.tell_of_locks_left_out();
   const bool cut_all = draining_ && tick_ms_ >= drain_deadline_ms_;
   for (Connection *connection = first_connection_, *next = nullptr; connection != nullptr; connection = next) {
     next = connection->next;

@@ -59,8 +59,11 @@ class EventLoop final : public engine::TicketSink {
   // connection.resume() is called soon, and not from within this call.
   void revisit(Connection& connection);
 
-  // Where every connection reads into; good until control returns to the loop.
+  // Where every connection reads into, so much at most, behind what it puts in front; good until control returns to the
+  // loop.
+  static constexpr std::size_t read_bytes_max = 256 * 1024, front_bytes_max = 4 * 1024;
   std::span<char> scratch() { return scratch_; }
+  std::size_t connection_count() const { return connection_count_; }
   Exchange& take_exchange();
   void recycle(Exchange& exchange);
 

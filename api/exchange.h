@@ -52,7 +52,7 @@ struct Batch final : BatchItems {
 struct Exchange {
   Connection* connection = nullptr;
   Exchange* next = nullptr;  // the connection's next one, in the order of requests
-  bool ready = false;        // `out` is the whole answer
+  bool ready = false;        // answer() is whole
   bool waits = false;        // a ticket or a job comes back to it: it and its connection stay
   AnswerForm form;
   std::string out;
@@ -70,7 +70,7 @@ struct Exchange {
   // What is counted about it (api/loop_metrics.h).
   Route route = Route::unknown;
   std::string_view route_template;  // of a route that workers answer
-  unsigned status = 200;            // what `out` says
+  unsigned status = 200;            // what answer() says
   unsigned refusals = 0;            // `shared` is so many answers, all of them 503 (VerifyPlane::refuse_one_more)
   bool interim = false;             // a 100: the answer itself is another one
   bool verified = false;            // a question alone that was put to the engine

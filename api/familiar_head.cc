@@ -37,32 +37,37 @@ std::size_t plain_digits(std::string_view text) {
 
 }  // namespace
 
-std::optional<FamiliarHead::Extent> FamiliarHead::measure(std::string_view input) const {
+std::optional<FamiliarHead::Likeness> FamiliarHead::compare(std::string_view input) const {
   if (text_.empty()) return std::nullopt;
   const std::string_view known(text_), front = known.substr(0, length_begin_), back = known.substr(length_end_);
   if (!equal_in_constant_time(input.substr(0, front.size()), front)) return std::nullopt;
-  if (length_begin_ == length_end_) return Extent{.head_bytes = front.size(), .body_bytes = 0};
+  if (length_begin_ == length_end_) return Likeness{.head_bytes = front.size(), .length = std::nullopt};
   const std::size_t digits = plain_digits(input.substr(front.size(), length_digits_max + 1));
   if (digits == std::string_view::npos) return std::nullopt;
   std::uint64_t length = 0;
   for (const char c : input.substr(front.size(), digits)) length = length * 10 + static_cast<std::uint64_t>(c - '0');
   if (!equal_in_constant_time(input.substr(front.size() + digits, back.size()), back)) return std::nullopt;
-  return Extent{.head_bytes = front.size() + digits + back.size(), .body_bytes = length};
+  return Likeness{.head_bytes = front.size() + digits + back.size(), .length = length};
+}
+
+std::optional<FamiliarHead::Extent> FamiliarHead::measure(std::string_view input) const {
+  if (!head_ || head_->chunked) return std::nullopt;
+  const std::optional<Likeness> like = compare(input);
+  if (!like) return std::nullopt;
+  return Extent{.head_bytes = like->head_bytes, .body_bytes = like->length.value_or(head_->content_length)};
 }
 
 std::optional<RequestHead> FamiliarHead::match(std::string_view input) {
-  const std::optional<Extent> extent = measure(input);
-  if (!extent) return std::nullopt;
+  const std::optional<Likeness> like = compare(input);
+  if (!like) return std::nullopt;
   if (!head_) {
     HeadFault fault;
     head_ = parse_head(text_, fault);
     if (!head_) return std::nullopt;
   }
   std::optional<RequestHead> head = head_;
-  if (length_begin_ < length_end_) {
-    head->content_length = extent->body_bytes;
-    head->bytes = extent->head_bytes;
-  }
+  head->bytes = like->head_bytes;
+  if (like->length) head->content_length = *like->length;
   head->block = input.substr(0, head->bytes);
   return head;
 }

@@ -24,7 +24,8 @@ class FamiliarHead {
   // constant time, since it holds a key that another client of the same proxy may have sent. What the result says is good as
   // long as both this and the input stay.
   std::optional<RequestHead> match(std::string_view input);
-  // The same without the head itself: how long it and its body are.
+  // The same without the head itself: how long it and its body are. Nothing for a head that comes for the second time only
+  // now, and for one whose body is chunked.
   struct Extent {
     std::size_t head_bytes;
     std::uint64_t body_bytes;
@@ -39,6 +40,12 @@ class FamiliarHead {
   void forget() noexcept;
 
  private:
+  struct Likeness {
+    std::size_t head_bytes;
+    std::optional<std::uint64_t>
+        length;  // what stands in the place of the one that was learnt; none: that has no such place
+  };
+  std::optional<Likeness> compare(std::string_view input) const;
   void find_length();
 
   std::string text_;

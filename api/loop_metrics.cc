@@ -70,7 +70,6 @@ void LoopMetrics::sent(const Exchange& exchange, metrics::Ticks now, HttpMetrics
   }
   switch (exchange.route) {
     case Route::verify:
-      results_[static_cast<std::size_t>(Asked::overloaded)].add(exchange.refusals);
       return verify_.count(exchange.status, duration, std::max(1U, exchange.refusals));
     case Route::batch:
       return batch_.count(exchange.status, duration);

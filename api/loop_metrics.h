@@ -64,6 +64,8 @@ class alignas(64) LoopMetrics {
 
   // A question is answered, one of a batch or alone.
   void answered(const Question& question) noexcept;
+  // A question that was not looked at.
+  void refused() noexcept { results_[static_cast<std::size_t>(Asked::overloaded)].add(); }
   void batch(std::size_t items) noexcept { batch_items_.observe(items); }
   void lock_began(bool hard) noexcept { locks_[hard ? 1 : 0].add(); }
   // The exchange's last byte is with the kernel. `shared`: where requests are counted that are no verifications.

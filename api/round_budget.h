@@ -47,6 +47,7 @@ class RoundBudget {
       limit_ = std::max(verifications_min, static_cast<std::size_t>(static_cast<double>(round_max.count()) / cost_ns_));
     }
     short_ = late;
+    ended_ = now;
     taken_ = 0;
     mixed_ = false;
   }
@@ -57,12 +58,17 @@ class RoundBudget {
   std::size_t short_limit() const noexcept { return std::max(verifications_min, limit_ / 4); }
   template <class Now>
   void take(std::size_t verifications, Now now) noexcept {
-    if (taken_ == 0) begun_ = now();
+    if (taken_ == 0) {
+      begun_ = now();
+      if (begun_ - ended_ > forgiven_after) short_ = false;
+    }
     taken_ += verifications;
   }
 
   static constexpr double cost_ns_max = static_cast<double>(round_max.count()) / verifications_min;
-  std::chrono::nanoseconds begun_{0};
+  static constexpr std::chrono::nanoseconds forgiven_after =
+      10 * round_max;  // without a round there is nothing to catch up with
+  std::chrono::nanoseconds begun_{0}, ended_{0};
   std::size_t taken_ = 0;
   bool mixed_ = false;  // with batches
   bool short_ = false;

@@ -1,4 +1,5 @@
 // Verdicts into answers.
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,18 +71,22 @@ void VerifyPlane::tell_of_lock(const Question& question) {
   const engine::Verdict& verdict = question.verdict;
   if (!began_lock(verdict)) return;
   if (metrics_ != nullptr) metrics_->lock_began(verdict.hard_locked);
-  if (!lock_lines_.take(engine::wall_now())) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const engine::UnixMillis steady{std::chrono::duration_cast<std::chrono::milliseconds>(now).count()};
+  if (!(verdict.hard_locked ? hard_lock_lines_ : lock_lines_).take(steady)) {
     ++locks_left_out_;
     return;
   }
-  Value left_out;
-  if (locks_left_out_ > 0) left_out = std::exchange(locks_left_out_, 0);
   log(Level::warning, "user locked",
       {{"user", std::string(question.fields.user.view())},
        {"retry_after_s", std::int64_t{verdict.retry_after_s}},
        {"hard_locked", verdict.hard_locked ? "yes" : "no"},
-       {"left_out", left_out},
        {"trace", std::string(question.exchange->trace.view())}});
+}
+
+void VerifyPlane::tell_of_locks_left_out() {
+  if (locks_left_out_ == 0) return;
+  log(Level::warning, "further users locked", {{"count", std::exchange(locks_left_out_, 0)}});
 }
 
 // Beside the results of the contract, an item of a batch may say `unavailable` (ask this one again) or `invalid`: the other
@@ -158,6 +163,7 @@ void VerifyPlane::refuse_one_more(Exchange& exchange) {
     for (unsigned i = 0; i < refusals_max; ++i) all += one;
     return Refusals{.text = all, .bytes = one.size()};
   }();
+  if (metrics_ != nullptr) metrics_->refused();
   ++exchange.refusals;
   exchange.status = 503;
   exchange.shared = std::string_view(refusals.text).substr(0, exchange.refusals * refusals.bytes);

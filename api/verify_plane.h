@@ -48,7 +48,7 @@ class VerifyPlane {
   // The same for one more of the requests that a connection has sent in a row, all of the usual form: such an exchange is
   // nothing but refusals.
   static bool takes_one_more(const Exchange& exchange) { return exchange.refusals > 0 && exchange.refusals < refusals_max; }
-  static void refuse_one_more(Exchange& exchange);
+  void refuse_one_more(Exchange& exchange);
   bool holds_questions() const { return !asked_.empty(); }
   // As many as gain from being judged together; with more, their memory would be far from the core before they are answered.
   bool holds_many_questions() const { return asked_.size() >= many_questions; }
@@ -76,6 +76,8 @@ class VerifyPlane {
   // The ticket of `question` is back.
   Progress committed(Question& question);
 
+  // To be called now and then, and at the end.
+  void tell_of_locks_left_out();
   // After a round of the calls above: what they queued goes to the committer.
   void publish() noexcept;
   // And what was answered is sent.
@@ -105,7 +107,8 @@ class VerifyPlane {
   RoundBudget round_;
   static constexpr std::uint32_t lock_lines_burst = 100, lock_lines_refill_ms = 100;
   RateBudget lock_lines_{lock_lines_burst, lock_lines_refill_ms};
-  std::int64_t locks_left_out_ = 0;  // of the log, since the last line
+  RateBudget hard_lock_lines_{lock_lines_burst, lock_lines_refill_ms};  // which no time lifts
+  std::int64_t locks_left_out_ = 0;                                     // of the log, since it was told
   // Scratch.
   std::string body_;
   std::vector<engine::BatchItem> items_;

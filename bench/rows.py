@@ -67,8 +67,14 @@ def half_row(curves):
     if not curves:
         return []
     rate = statistics.median(pair["rate"] for pair in curves["at_half"])
-    return [row("p99 of durable acceptances, open loop at half the maximum (%s/s)" % "{:,.0f}".format(rate), "fdatasync p99 on that disk",
-                [(pair["p99_ms"], pair["fdatasync_p99_ms"]) for pair in curves["at_half"]], most=5, form=lambda value: "%.2f ms" % value)]
+    folds = statistics.median(pair["folds"] for pair in curves["at_half"])
+
+    def beside_disk(what, share, most=None):
+        return row(what, "fdatasync p99 on that disk", [(pair[share], pair["fdatasync_p99_ms"]) for pair in curves["at_half"]], most=most,
+                   form=lambda value: "%.2f ms" % value)
+
+    return [beside_disk("p99 of durable acceptances, open loop at half the maximum (%s/s)" % "{:,.0f}".format(rate), "p99_ms", 5),
+            beside_disk("p99.9 of the same, folded %d times meanwhile" % folds, "p99_9_ms")]
 
 
 def tool_rows(tools):

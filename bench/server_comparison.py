@@ -300,7 +300,8 @@ class Comparison:
         self.run.start_node(folder)
         pairs = []
         for pair in range(self.pairs):
-            ours, _, _ = self.run.wrk(self.run.port, self.wrong, 64, pair * 7919)
+            ours, requests, _ = self.run.wrk(self.run.port, self.wrong, 64, pair * 7919)
+            self.all_rejected(self.wrong, pair * 7919, requests)
             theirs, _, _ = self.run.wrk(self.run.node_port, self.wrong, 64, pair * 7919)
             pairs.append(told("wrong codes, 64 connections", ours, "node", theirs))
         return row_of("wrong codes, to a Node service with otplib", 64, pairs)
@@ -346,7 +347,7 @@ def main():
     parser.add_argument("--json")
     args = parser.parse_args()
     args.binary = os.path.abspath(args.binary)
-    run = Run(args, guessed=args.users // 4)
+    run = Run(args, guessed=max(1000, args.users // 4))
     try:
         run.start_watchword()
         run.be_patient()

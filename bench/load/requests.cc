@@ -72,6 +72,9 @@ std::optional<std::int64_t> Requests::fresh_step(std::uint32_t user, std::int64_
 
 void Requests::use(std::uint32_t user, std::int64_t step, std::int64_t clock) {
   User& phone = (*phones_)[user];
+  // A code that is the next step's too, as one in a million is, was taken for that one and is used up with it.
+  while (book_->has(user, step) && book_->has(user, step + 1) && book_->code(user, step) == book_->code(user, step + 1))
+    ++step;
   phone.used_step = std::max(phone.used_step, step);
   if (step > clock) phone.ahead = 1;
 }

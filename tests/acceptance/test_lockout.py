@@ -1,5 +1,7 @@
 """Guessing: an attempt is charged before the code is looked at, whoever asks, however many at once."""
 import json
+import time
+
 import pytest
 
 from watchword import Phone, eventually, in_parallel, path_of, unbase32
@@ -241,3 +243,30 @@ def test_a_lock_is_told_to_the_log_once_and_without_the_code(timed):
     assert len(told) == 1, told
     assert told[0]["user"] == phone.user and told[0]["retry_after_s"] >= 1 and told[0]["level"] == "warning"
     assert not any(code in timed.log() for code in codes)
+
+
+def test_locks_by_the_hundred_do_not_flood_the_log(make_server):
+    """All of them are in the trail; the log has the first hundred of a loop, and how many more there were."""
+    people = 150
+    server = make_server(config="[server]\nloops = 1\n")
+    phones = [Phone.made(f"person{i:03}") for i in range(people + 1)]
+    server.import_phones(phones)
+    server.start()
+    server.set_policy(lockout={"failures": 3, "delay_s_min": 600})
+
+    def lock(some):
+        for salt in range(3):
+            results = server.batch([{"user": phone.user, "code": phone.wrong_code(time.time(), salt=salt)} for phone in some])
+            assert [one["result"] for one in results] == ["rejected"] * len(some)
+
+    lock(phones[:people])
+    time.sleep(0.3)  # after that there is a line again
+    lock(phones[people:])
+    trail = server.expect(200, "GET", "/v1/audit?action=user.lock&limit=1000")["entries"]
+    assert len(trail) == people + 1
+    server.stop()
+    lines = [json.loads(line) for line in server.log().splitlines() if "locked" in line]
+    told = [line for line in lines if line["event"] == "user locked"]
+    assert 100 <= len(told) <= 120, len(told)
+    assert len(told) + sum(line["count"] for line in lines if line["event"] == "further users locked") == people + 1
+    assert told[-1]["user"] == phones[people].user

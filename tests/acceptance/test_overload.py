@@ -1,6 +1,8 @@
 """More than a loop can take on at once: what is beyond is refused at once with 503, in its place among the answers, and nothing is lost."""
 import re
 
+import pytest
+
 from watchword import Phone, in_parallel, request_bytes, unbase32
 
 CONNECTIONS, REQUESTS = 64, 400
@@ -22,11 +24,12 @@ def refused_so_far(server):
             sum(int(n) for n in re.findall(r'watchword_http_requests_total\{(?=[^}]*route="/v1/verify")(?=[^}]*status="503")[^}]*\} (\d+)', text)))
 
 
-def test_a_flood_is_answered_in_order_and_the_rest_refused_with_retry_after(server):
+@pytest.mark.parametrize("headers", [{}, {"X-Note": "content-length: 5"}], ids=["usual", "whose length is not alone"])
+def test_a_flood_is_answered_in_order_and_the_rest_refused_with_retry_after(server, headers):
     import_two_each(server)
 
     asked = [[f"u{i}-{n * n % 3 % 2}" for n in range(REQUESTS)] for i in range(CONNECTIONS)]
-    floods = [b"".join(request_bytes("POST", "/v1/verify", {"user": user, "code": "000000"}, server.admin) for user in users) for users in asked]
+    floods = [b"".join(request_bytes("POST", "/v1/verify", {"user": user, "code": "000000"}, server.admin, headers) for user in users) for users in asked]
     connections = [server.connect() for _ in range(CONNECTIONS)]
 
     def flood(i):

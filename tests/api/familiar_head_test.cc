@@ -74,12 +74,37 @@ TEST_F(FamiliarHeadTest, ComparesAsItStandsWhereALengthIsNotAlone) {
   for (const std::string more :
        {"X-Note: content-length: 5\r\n", "Content-Length-Hint: 9\r\n", "X: transfer-encoding\r\n"}) {
     learn(head("47", more));
+    EXPECT_FALSE(familiar.measure(head("47", more))) << more << " was not parsed yet";
     EXPECT_TRUE(familiar.match(head("47", more))) << more;
     EXPECT_FALSE(familiar.match(head("48", more))) << more;
+    const auto extent = familiar.measure(head("47", more));
+    ASSERT_TRUE(extent) << more;
+    EXPECT_EQ(extent->head_bytes, head("47", more).size()) << more;
+    EXPECT_EQ(extent->body_bytes, 47u) << more << " has a body all the same";
+    EXPECT_FALSE(familiar.measure(head("48", more))) << more;
   }
   const std::string twice = head("47", "Content-Length: 47\r\n");
   HeadFault fault;
   EXPECT_FALSE(parse_head(twice, fault)) << "refused by the parser before it could be learnt";
+}
+
+TEST_F(FamiliarHeadTest, MeasuresALengthThatIsWrittenOddly) {
+  for (const std::string length : {"047", "47 ", "\t47"}) {
+    learn(head(length));
+    const auto known = familiar.match(head(length));
+    const auto extent = familiar.measure(head(length));
+    ASSERT_TRUE(known && extent) << length;
+    EXPECT_EQ(extent->head_bytes, known->bytes) << length;
+    EXPECT_EQ(extent->body_bytes, known->content_length) << length;
+    EXPECT_EQ(extent->body_bytes, 47u) << length;
+  }
+}
+
+TEST_F(FamiliarHeadTest, DoesNotMeasureABodyInChunks) {
+  const std::string chunked = "POST /v1/verify HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  learn(chunked);
+  EXPECT_TRUE(familiar.match(chunked));
+  EXPECT_FALSE(familiar.measure(chunked));
 }
 
 TEST_F(FamiliarHeadTest, KnowsAHeadWithoutALength) {

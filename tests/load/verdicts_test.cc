@@ -65,6 +65,33 @@ TEST_F(Verdicts, APersonHasTwoCodesAtOnceThenOneAStep) {
   EXPECT_EQ(ledger_.failures(), 0u);
 }
 
+// One whose codes of this step and the next are the same.
+class TwinCodes : public Verdicts {
+ protected:
+  TwinCodes() : Verdicts("accept") {
+    const std::vector<std::uint8_t> secret = {0x86, 0x09, 0xb2, 0xd6, 0xf6, 0xb2, 0xe0, 0x76, 0x04, 0x23,
+                                              0xc1, 0xa0, 0xc8, 0x6e, 0x34, 0x0d, 0xa8, 0x3c, 0x95, 0x53};
+    phones_.resize(1);
+    phones_.front().secret = engine::SecretBytes(secret);
+    book_.emplace(phones_, engine::UnixMillis{noon_ms}, 60);
+    requests_.emplace(options_, target_, ServerPolicy{}, *book_, phones_, People(options_, phones_.size()), ledger_, "r", 0);
+  }
+};
+
+TEST_F(TwinCodes, UseUpBothSteps) {
+  const std::int64_t clock = noon_ms / 30'000;
+  ASSERT_EQ(book_->code(0, clock), book_->code(0, clock + 1));
+  const auto first = ask(Kind::accept);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->step, clock);
+  answer(*first, "accepted");
+  EXPECT_FALSE(ask(Kind::accept)) << "a server has taken it for the next step's";
+  const auto later = ask(Kind::accept, noon_ms + 30'000);
+  ASSERT_TRUE(later);
+  EXPECT_EQ(later->step, clock + 2);
+  EXPECT_EQ(ledger_.failures(), 0u);
+}
+
 TEST_F(Verdicts, AnAcceptedReplayAndARefusedValidCodeFailTheRun) {
   const auto prime = ask(Kind::replay);
   ASSERT_TRUE(prime);
