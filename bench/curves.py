@@ -37,7 +37,8 @@ class Server:
     The load tester takes a slice of the people for each durable run: each code is used up by it.
     """
 
-    def __init__(self, args, users, devices=1, slices=1, digits=6):
+    def __init__(self, args, users, devices=1, slices=1, digits=6, more=""):
+        """`more`: of the configuration."""
         self.args = args
         self.directory = tempfile.mkdtemp(prefix="watchword-curves-", dir=args.directory)
         self.process = None
@@ -69,7 +70,7 @@ class Server:
                 self.slices.append(name)
             config = os.path.join(self.directory, "watchword.toml")
             with open(config, "w") as out:
-                out.write("[server]\nloops = 1\n")
+                out.write("[server]\nloops = 1\n" + more)
             self.log = os.path.join(self.directory, "log")
             begin = time.monotonic()
             with open(self.log, "wb") as log:
@@ -246,7 +247,9 @@ def measure(args):
     # A durable run takes fresh people: a slice for each.
     points = 3 if args.quick else 5
     slices = points + 2 * pairs
-    with Server(args, slices * (60_000 if args.quick else 100_000), slices=slices) as server:
+    # Folds come every 10 s or 200,000 cells as a rule: here, so often that each run has some.
+    often = "[data]\nunfolded_cells_max = 20000\n"
+    with Server(args, slices * (60_000 if args.quick else 100_000), slices=slices, more=often) as server:
         curves["connections"] = by_connections(args, server)
         curves["window"] = by_window(args, server)
         curves["at_half"] = at_half(args, server, points, pairs)

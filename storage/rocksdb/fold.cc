@@ -6,15 +6,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/thread_rank.h"
 #include "storage/fence_file.h"
 #include "storage/rocksdb/rocks_store.h"
 
 namespace watchword::storage {
 namespace {
 
-// A group commit waits behind one of these: a quarter of a millisecond of work, for a thread that gives way to others.
+// A group commit waits behind one of these: a quarter of a millisecond of work.
 constexpr std::size_t rows_per_batch = 128;
+constexpr std::chrono::milliseconds pause_max{2};
 constexpr std::chrono::milliseconds look_interval{200};
 constexpr std::int64_t disk_look_ms = 50;
 
@@ -26,7 +26,6 @@ std::int64_t steady_ms() {
 
 void RocksStore::run_folds() {
   pthread_setname_np(pthread_self(), "fold");
-  engine::rank_as_background();
   auto last = std::chrono::steady_clock::now();
   for (;;) {
     {
@@ -108,11 +107,16 @@ void RocksStore::write_state(const Overlay& cells) {
     const auto shard_a = shard_of(a.first.user), shard_b = shard_of(b.first.user);
     return shard_a != shard_b ? shard_a < shard_b : a.first < b.first;
   });
+  // Between two batches it stands back for as long as one took. A lower rank instead would have it stopped within a batch,
+  // until the scheduler's next tick, and whoever commits waits for it.
   rocksdb::WriteBatch batch;
   const auto write = [&] {
+    const auto begin = std::chrono::steady_clock::now();
     const rocksdb::Status status = database_.db->Write({}, &batch);
     if (!status.ok()) throw engine::StoreError(status.ToString());
     batch.Clear();
+    if (!stopping_)
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin, pause_max));
   };
   for (const auto& [key, entry] : sorted) {
     rocksdb::ColumnFamilyHandle* const family = database_.state[shard_of(key.user)];

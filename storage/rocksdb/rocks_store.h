@@ -200,7 +200,7 @@ class RocksStore : public engine::Store {
 
   std::mutex fold_mutex_;
   std::condition_variable fold_wake_;
-  bool stopping_ = false;  // under fold_mutex_
+  std::atomic<bool> stopping_{false};  // changed under fold_mutex_
   std::atomic<bool> fold_due_{false};
   std::thread folder_;
 };
