@@ -36,6 +36,7 @@ def test_what_can_wait_gives_way(tmp_path):
         usual = os.nice(0)
         nice = dict(threads(server))
         assert nice["loop"] == nice["committer"] == nice["reseal"] == usual, "the last of them holds a lock that a change waits for"
-        assert nice["fold"] == nice["rocksdb:high"] == min(usual + 10, 19)
+        assert nice["rocksdb:high"] == min(usual + 10, 19)
+        assert nice["fold"] == usual  # it holds what a commit waits for, and stands back in between
     finally:
         server.end()
