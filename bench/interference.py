@@ -23,6 +23,8 @@ import tempfile
 import time
 import urllib.parse
 
+from server_comparison import be_patient, load_everybody
+
 BUILD = pathlib.Path(os.environ.get("WATCHWORD_BUILD", pathlib.Path(__file__).resolve().parents[1] / "build"))
 LOAD = os.environ.get("WATCHWORD_LOAD", str(BUILD / "watchword-load"))
 LISTED_AT_ONCE = 100_000
@@ -69,12 +71,8 @@ class Server:
             assert answer.status == 200, text
             return text
 
-        policy = json.loads(ask("GET", "/v1/policy"))
-        policy["lockout"].update(failures=100, hard_failures=100)
-        ask("PUT", "/v1/policy", policy)
-        for at in range(0, count, 1000):
-            items = [{"user": f"person{i:07}", "code": "0000000"} for i in range(at, min(at + 1000, count))]
-            assert ask("POST", "/v1/verify/batch", {"items": items}).count(b'"invalid"') == len(items)
+        be_patient(ask)
+        load_everybody(ask, "person%07d", count)
 
     def end(self):
         self.process.terminate()

@@ -63,6 +63,21 @@ def secret_of(i):
     return hashlib.sha1(b"bench %d" % i).digest()
 
 
+def be_patient(call):
+    """What is measured is the cost of a guess, not its refusal: nobody is locked out before the hundredth wrong code. `call(method, path,
+    body)` asks the server. Returns the policy."""
+    policy = json.loads(call("GET", "/v1/policy"))
+    policy["lockout"].update(failures=100, hard_failures=100)
+    call("PUT", "/v1/policy", policy)
+    return policy
+
+
+def load_everybody(call, name, count):
+    """Every user is in memory before anything is measured: nobody's code has seven digits. `name % i`: the i-th."""
+    for at in range(0, count, 1000):
+        call("POST", "/v1/verify/batch", {"items": [{"user": name % i, "code": "0000000"} for i in range(at, min(at + 1000, count))]})
+
+
 class Run:
     def __init__(self, args, guessed=0):
         """`guessed`: further people, whose codes are guessed alone: of a wrong code stays a count that the next right one takes back,
@@ -175,16 +190,10 @@ http {
         return self.call("POST", "/v1/verify", {"user": user, "code": code})
 
     def be_patient(self):
-        """What is measured is the cost of a guess, not its refusal: nobody is locked out before the hundredth wrong code."""
-        policy = json.loads(self.call("GET", "/v1/policy"))
-        policy["lockout"].update(failures=100, hard_failures=100)
-        self.call("PUT", "/v1/policy", policy)
+        be_patient(self.call)
 
     def load_everybody(self):
-        """Every user is loaded once before anything is measured: nobody's code has seven digits."""
-        for at in range(0, self.people, 1000):
-            self.call("POST", "/v1/verify/batch",
-                      {"items": [{"user": "user%d@example.org" % i, "code": "0000000"} for i in range(at, min(at + 1000, self.people))]})
+        load_everybody(self.call, "user%d@example.org", self.people)
 
 
 def fdatasync_p99_ms(directory, seconds=3):
