@@ -6,6 +6,7 @@
 #include "api/admin_jobs.h"
 #include "api/base64.h"
 #include "api/if_match.h"
+#include "engine/thread_rank.h"
 
 namespace watchword::api {
 namespace {
@@ -53,6 +54,7 @@ Response list_users(const AdminCall& call) {
   const engine::UserPage page = call.engine.store.list(prefix, after, limit);
   json::array users;
   for (const engine::UserSummary& user : page.users) {
+    engine::give_way();
     users.push_back(json::object{
         {"user", user.user}, {"created_at", utc_text(user.created_at_s)}, {"active_devices", user.active_devices}});
   }

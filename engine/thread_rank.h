@@ -16,5 +16,9 @@ void rank_as_background() noexcept;
 // The thread stands back behind others: a thirtieth of their share where all want the core, all of it where nobody else
 // does. Not less, since it may hold a lock that they want next.
 void rank_as_patient() noexcept;
+// For work that stands back, called at each small piece of it, on any thread. A scheduler that owes a thread time of a core
+// lets it have that until the next tick, milliseconds, whoever wakes meanwhile: a thread that has worked for a fifth of a
+// millisecond sleeps for a moment here, and who waits for its core goes on.
+void give_way() noexcept;
 
 }  // namespace watchword::engine

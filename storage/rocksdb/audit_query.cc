@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "engine/store.h"
+#include "engine/thread_rank.h"
 #include "storage/rocksdb/audit_chain.h"
 #include "storage/rocksdb/format.h"
 
@@ -95,6 +96,7 @@ engine::AuditPage AuditChain::query(const engine::AuditQuery& query, std::size_t
   if (by_user) bundles.emplace(db_, snapshot.snapshot(), index_, audit_summary_prefix(), query.from.value, end);
   std::size_t effort = 0;
   for (engine::AuditMoment moment;; ++effort) {
+    engine::give_way();
     const bool row = rows.valid(), bundle = by_user && bundles->valid();
     if (!row && !bundle) return page;
     if (effort >= effort_max && effort > 0) {

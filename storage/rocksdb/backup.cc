@@ -97,10 +97,8 @@ void void_recovery_codes(Database& database) {
   refuse_unless(database.db->Write(durable, &batch), "cannot write the restored store");
 }
 
-constexpr std::uint64_t unlimited_bytes_per_s = 4ULL << 30;  // more than disks give
-
 std::int64_t pace_of(std::uint64_t bytes_per_s_max) {
-  return static_cast<std::int64_t>(bytes_per_s_max > 0 ? bytes_per_s_max : unlimited_bytes_per_s);
+  return bytes_per_s_max > 0 ? static_cast<std::int64_t>(bytes_per_s_max) : IoPace::unlimited_bytes_per_s;
 }
 
 }  // namespace

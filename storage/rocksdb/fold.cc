@@ -99,9 +99,9 @@ void RocksStore::fold() {
 void RocksStore::write_state(const Overlay& cells) {
   std::vector<std::pair<engine::CellKey, Overlay::Entry>> sorted;
   sorted.reserve(cells.cells.size());
-  for (const auto& cell : cells.cells) {
-    if (!cells.erased_users.contains(cell.first.user.value)) sorted.push_back(cell);
-  }
+  cells.cells.for_each([&](const engine::CellKey& key, const Overlay::Entry& entry) {
+    if (!cells.erased_users.contains(key.user.value)) sorted.emplace_back(key, entry);
+  });
   // By shard first, because each shard is a column family of its own.
   std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
     const auto shard_a = shard_of(a.first.user), shard_b = shard_of(b.first.user);

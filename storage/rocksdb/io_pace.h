@@ -1,5 +1,5 @@
-// How fast a backup reads and writes, and in what pieces. RocksDB's own limiter (7.8) leaves a request waiting for ever now
-// and then when its periods are short.
+// How fast the store's background (flushes, compactions, backups) reads and writes, and in what pieces; between two of them
+// it gives way. RocksDB's own limiter (7.8) leaves a request waiting for ever now and then when its periods are short.
 #pragma once
 
 #include <rocksdb/rate_limiter.h>
@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <mutex>
 
+#include "engine/thread_rank.h"
+
 namespace watchword::storage {
 
 // Each piece is due when the pieces before it would have been done at that rate. Any number of threads.
@@ -18,11 +20,13 @@ class IoPace : public rocksdb::RateLimiter {
   // What is read or written with one call. A kernel that does not preempt itself keeps a core for as long as that takes;
   // without a limiter RocksDB takes 5 MB.
   static constexpr std::int64_t piece_bytes = 64 * 1024;
+  static constexpr std::int64_t unlimited_bytes_per_s = std::int64_t{4} << 30;  // more than disks give
 
   explicit IoPace(std::int64_t bytes_per_s) : RateLimiter(Mode::kAllIo), bytes_per_s_(bytes_per_s) {}
 
   using rocksdb::RateLimiter::Request;
   void Request(const std::int64_t bytes, const rocksdb::Env::IOPriority, rocksdb::Statistics*) override {
+    engine::give_way();
     std::unique_lock lock(mutex_);
     ++requests_;
     bytes_ += bytes;

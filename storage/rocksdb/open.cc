@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "storage/master_key.h"
+#include "storage/rocksdb/io_pace.h"
 #include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
 
@@ -68,6 +69,9 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.skip_checking_sst_file_sizes_on_db_open = true;
   db.info_log = std::make_shared<Warnings>(options.warn);
   db.bytes_per_sync = 1u << 20;
+  // In small pieces, so that whoever commits and the loops need not wait for many.
+  db.writable_file_max_buffer_size = static_cast<std::size_t>(IoPace::piece_bytes);
+  db.rate_limiter = std::make_shared<IoPace>(IoPace::unlimited_bytes_per_s);
   // Counted in memory of each core; no timers, which would read the clock at every row.
   db.statistics = rocksdb::CreateDBStatistics();
   db.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <queue>
 
+#include "engine/thread_rank.h"
 #include "storage/fence_file.h"
 
 namespace watchword::storage {
@@ -233,6 +234,7 @@ void RocksStore::walk(std::string_view prefix, std::string_view after,
   while (!next.empty()) {
     rocksdb::Iterator* const at = next.top();
     next.pop();
+    engine::give_way();
     if (!visit(view(at->key()), view(at->value()))) return;
     at->Next();
     enqueue(at);
