@@ -15,6 +15,7 @@
 #include "storage/rocksdb/io_pace.h"
 #include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
+#include "storage/rocksdb/small_reads.h"
 
 namespace watchword::storage {
 namespace {
@@ -105,6 +106,7 @@ std::int64_t pace_of(std::uint64_t bytes_per_s_max) {
 
 struct RunningBackup {
   std::shared_ptr<IoPace> pace;
+  std::unique_ptr<rocksdb::Env> env;              // which the engine uses
   std::unique_ptr<rocksdb::BackupEngine> engine;  // once it is open
 };
 
@@ -130,7 +132,9 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() 
   if (failed_) throw engine::StoreError("the store needs a restart before it can be backed up");
   prepare_backup_dir(options_.backup_dir);
   const std::int64_t pace = pace_of(options_.backup_bytes_per_s_max);
-  RunningBackup run{.pace = std::make_shared<IoPace>(pace), .engine = nullptr};
+  RunningBackup run{.pace = std::make_shared<IoPace>(pace),
+                    .env = rocksdb::NewCompositeEnv(std::make_shared<SmallReads>()),
+                    .engine = nullptr};
   {
     const std::lock_guard lock(running_backup_mutex_);
     running_backup_ = &run;
@@ -146,6 +150,7 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up() 
 tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up(RunningBackup& run, std::int64_t pace) {
   rocksdb::BackupEngineOptions options = engine_options(options_.backup_dir);
   options.backup_rate_limiter = run.pace;
+  options.backup_env = run.env.get();
   rocksdb::BackupEngine* opened = nullptr;
   throw_unless_done(rocksdb::BackupEngine::Open(rocksdb::Env::Default(), options, &opened), "cannot open the backups");
   {
