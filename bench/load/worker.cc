@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <stdexcept>
+#include <utility>
 
 namespace watchword::load {
 namespace {
@@ -84,7 +85,8 @@ void Worker::read(std::size_t index) {
   }
   if (connection.state != Connection::State::open) return;
   if (options_->bunches && !schedule_) {
-    answered_.push_back(index);
+    connection.asks_when_writable = true;
+    watch(index, true);
   } else {
     offer(index);
   }
@@ -269,10 +271,6 @@ void Worker::wait(std::int64_t until_ns) {
     // What falls due while many answers are read is not kept waiting for the last of them.
     if (running_ && schedule_) dispatch_due();
   }
-  for (const std::size_t index : answered_) {
-    if (connections_[index]->state == Connection::State::open) offer(index);
-  }
-  answered_.clear();
 }
 
 void Worker::handle(std::size_t index, std::uint32_t events) {
@@ -281,7 +279,12 @@ void Worker::handle(std::size_t index, std::uint32_t events) {
     go_on_opening(index);
   } else if (connection.state == Connection::State::open) {
     if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) read(index);
-    if (connection.state == Connection::State::open && (events & EPOLLOUT) != 0) flush(index);
+    if (connection.state != Connection::State::open || (events & EPOLLOUT) == 0) return;
+    if (std::exchange(connection.asks_when_writable, false)) {
+      offer(index);
+    } else {
+      flush(index);
+    }
   }
 }
 

@@ -57,7 +57,8 @@ class Worker {
     enum class State : std::uint8_t { closed, opening, open } state = State::closed;
     std::int64_t opened_ns = 0;
     bool watches_write = false;
-    bool waits_for_work = false;  // in free_
+    bool waits_for_work = false;      // in free_
+    bool asks_when_writable = false;  // in bunches: at the next look at all connections, not at once
   };
 
   // worker_connections.cc
@@ -95,7 +96,6 @@ class Worker {
   bool running_ = false;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::deque<std::size_t> free_;  // connections that can take a request: those of an open loop, or that found no fresh code
-  std::vector<std::size_t> answered_;  // in bunches: connections that ask when all answers have been read
   std::size_t opening_ = 0;
   std::size_t in_flight_ = 0;
   std::size_t next_kind_ = 0;

@@ -21,6 +21,7 @@ void Worker::open(std::size_t index) {
   connection.out.clear();
   connection.out_begin = 0;
   connection.asked_in_all = 0;
+  connection.asks_when_writable = false;
   connection.since_ns = now_ns_;
   if (!connection.transport.open(*target_, tls_)) {
     count_one(recorder_->connections_failed);
