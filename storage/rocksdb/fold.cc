@@ -4,16 +4,19 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
+#include <vector>
 
+#include "engine/thread_rank.h"
 #include "storage/fence_file.h"
 #include "storage/rocksdb/rocks_store.h"
 
 namespace watchword::storage {
 namespace {
 
-// A group commit waits behind one of these: a quarter of a millisecond of work.
-constexpr std::size_t rows_per_batch = 128;
+// A group commit waits behind one of these: less than a tenth of a millisecond of work.
+constexpr std::size_t rows_per_batch = 32;
 constexpr std::chrono::milliseconds pause_max{2};
 constexpr std::chrono::milliseconds look_interval{200};
 constexpr std::int64_t disk_look_ms = 50;
@@ -96,20 +99,18 @@ void RocksStore::fold() {
   folding_.clear();
 }
 
+// The usual rank: with a lower one it would be stopped within a batch, until the scheduler's next tick, and whoever commits
+// waits for it. So everything between two pauses is short.
 void RocksStore::write_state(const Overlay& cells) {
-  std::vector<std::pair<engine::CellKey, Overlay::Entry>> sorted;
-  sorted.reserve(cells.cells.size());
+  using Cell = std::pair<engine::CellKey, Overlay::Entry>;
+  std::array<std::vector<Cell>, shard_count> by_shard;  // each shard is a column family of its own
+  for (std::vector<Cell>& shard : by_shard) shard.reserve(cells.cells.size() / shard_count * 5 / 4);
   cells.cells.for_each([&](const engine::CellKey& key, const Overlay::Entry& entry) {
-    if (!cells.erased_users.contains(key.user.value)) sorted.emplace_back(key, entry);
+    engine::give_way();
+    if (!cells.erased_users.contains(key.user.value)) by_shard[shard_of(key.user)].emplace_back(key, entry);
   });
-  // By shard first, because each shard is a column family of its own.
-  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
-    const auto shard_a = shard_of(a.first.user), shard_b = shard_of(b.first.user);
-    return shard_a != shard_b ? shard_a < shard_b : a.first < b.first;
-  });
-  // Between two batches it stands back for as long as one took. A lower rank instead would have it stopped within a batch,
-  // until the scheduler's next tick, and whoever commits waits for it.
   rocksdb::WriteBatch batch;
+  // Then it stands back for as long as that took.
   const auto write = [&] {
     const auto begin = std::chrono::steady_clock::now();
     const rocksdb::Status status = database_.db->Write({}, &batch);
@@ -118,15 +119,20 @@ void RocksStore::write_state(const Overlay& cells) {
     if (!stopping_)
       std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin, pause_max));
   };
-  for (const auto& [key, entry] : sorted) {
-    rocksdb::ColumnFamilyHandle* const family = database_.state[shard_of(key.user)];
-    if (entry.erased) {
-      batch.Delete(family, encode_cell_key(key));
-    } else {
-      // Not a put: the row may hold a later value already, from a thread that was quicker to queue it.
-      batch.Merge(family, encode_cell_key(key), encode_cell_value(entry.value));
+  for (std::size_t shard = 0; shard < shard_count; ++shard) {
+    std::sort(by_shard[shard].begin(), by_shard[shard].end(),
+              [](const Cell& a, const Cell& b) { return a.first < b.first; });
+    rocksdb::ColumnFamilyHandle* const family = database_.state[shard];
+    for (const auto& [key, entry] : by_shard[shard]) {
+      if (entry.erased) {
+        batch.Delete(family, encode_cell_key(key));
+      } else {
+        // Not a put: the row may hold a later value already, from a thread that was quicker to queue it.
+        batch.Merge(family, encode_cell_key(key), encode_cell_value(entry.value));
+      }
+      if (static_cast<std::size_t>(batch.Count()) >= rows_per_batch) write();
     }
-    if (static_cast<std::size_t>(batch.Count()) >= rows_per_batch) write();
+    by_shard[shard] = {};
   }
   for (const std::uint64_t number : cells.erased_users) {
     batch.DeleteRange(database_.state[shard_of(engine::UserNumber{number})], encode_cell_key({{number}, 0}),
