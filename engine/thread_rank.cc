@@ -32,10 +32,10 @@ struct SchedAttr {
 };
 static_assert(sizeof(SchedAttr) == 48);
 
-// Its sleeps end when they should, and not up to 50 us later (PR_SET_TIMERSLACK(2const)); threads that it starts have that
-// from it.
+thread_local bool pauses = false;
+
 void step_back(int by) noexcept {
-  static_cast<void>(prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL));
+  rank_as_pausing();
   static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), getpriority(PRIO_PROCESS, 0) + by));
 }
 
@@ -56,7 +56,14 @@ void rank_as_patient() noexcept {
   step_back(patient_nice);
 }
 
+// Sleeps then end in time, and not up to 50 us later (PR_SET_TIMERSLACK(2const)).
+void rank_as_pausing() noexcept {
+  static_cast<void>(prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL));
+  pauses = true;
+}
+
 void give_way() noexcept {
+  if (!pauses) return;
   thread_local std::chrono::steady_clock::time_point since{};
   if (std::chrono::steady_clock::now() - since < works_for) return;
   std::this_thread::sleep_for(sleeps_for);

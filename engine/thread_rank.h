@@ -16,9 +16,12 @@ void rank_as_background() noexcept;
 // The thread stands back behind others: a thirtieth of their share where all want the core, all of it where nobody else
 // does. Not less, since it may hold a lock that they want next.
 void rank_as_patient() noexcept;
-// For work that stands back, called at each small piece of it, on any thread. A scheduler that owes a thread time of a core
-// lets it have that until the next tick, milliseconds, whoever wakes meanwhile: a thread that has worked for a fifth of a
-// millisecond sleeps for a moment here, and who waits for its core goes on.
+// Of the usual rank, but with pauses: from here on give_way() sleeps on this thread, as it does on those of the two ranks
+// before, and sleeps end when they should.
+void rank_as_pausing() noexcept;
+// For work that stands back, called at each small piece of it. A scheduler that owes a thread time of a core lets it have
+// that until the next tick, milliseconds, whoever wakes meanwhile: a thread whose last sleep here was a fifth of a
+// millisecond ago sleeps for a moment, and who waits for its core goes on. On any other thread it does nothing.
 void give_way() noexcept;
 
 }  // namespace watchword::engine

@@ -29,6 +29,7 @@ std::int64_t steady_ms() {
 
 void RocksStore::run_folds() {
   pthread_setname_np(pthread_self(), "fold");
+  engine::rank_as_pausing();
   auto last = std::chrono::steady_clock::now();
   for (;;) {
     {
@@ -110,13 +111,13 @@ void RocksStore::write_state(const Overlay& cells) {
     if (!cells.erased_users.contains(key.user.value)) by_shard[shard_of(key.user)].emplace_back(key, entry);
   });
   rocksdb::WriteBatch batch;
-  // Then it stands back for as long as that took.
+  // Then it stands back for as long as that took, unless more has come meanwhile than it can keep up with.
   const auto write = [&] {
     const auto begin = std::chrono::steady_clock::now();
     const rocksdb::Status status = database_.db->Write({}, &batch);
     if (!status.ok()) throw engine::StoreError(status.ToString());
     batch.Clear();
-    if (!stopping_)
+    if (!stopping_ && !folds_behind_.load(std::memory_order_relaxed))
       std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin, pause_max));
   };
   for (std::size_t shard = 0; shard < shard_count; ++shard) {

@@ -72,6 +72,8 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   // In small pieces, so that whoever commits and the loops need not wait for many.
   db.writable_file_max_buffer_size = static_cast<std::size_t>(IoPace::piece_bytes);
   db.rate_limiter = std::make_shared<IoPace>(IoPace::unlimited_bytes_per_s);
+  db.delayed_write_rate =
+      16u << 20;  // RocksDB would take the limiter's rate for it, and slow nobody down before it stops all
   // Counted in memory of each core; no timers, which would read the clock at every row.
   db.statistics = rocksdb::CreateDBStatistics();
   db.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);

@@ -56,7 +56,7 @@ struct Overlay {
 
    private:
     static constexpr int part_bits = 8;
-    // By bits that a part itself does not look at: it mixes the hash and takes others.
+    // A part mixes all bits again before it looks at them.
     static std::size_t part_of(const engine::CellKey& key) { return CellKeyHash{}(key) >> (64 - part_bits); }
 
     std::array<Part, std::size_t{1} << part_bits> parts_;

@@ -16,8 +16,10 @@ namespace watchword::storage {
 
 class SmallReads : public rocksdb::FileSystemWrapper {
  public:
-  // Less than the limiter hands out at a time, so that RocksDB takes what came for all that there is now, and works on it.
-  static constexpr std::size_t read_bytes_max = IoPace::piece_bytes / 2;
+  // Less than the limiter hands out at a time, so that RocksDB takes what came for all that there is now, and works on it;
+  // not much less, since what it hands out counts.
+  static constexpr std::size_t read_bytes_max = IoPace::piece_bytes - 4096;
+  static_assert(read_bytes_max >= 8192, "RocksDB reads lists of files by 8 KiB, and takes less for their end");
 
   SmallReads() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include <chrono>
 #include <thread>
 
 namespace watchword::engine {
@@ -26,6 +27,32 @@ TEST(ThreadRank, EachStandsBackAloneByItsRankAndAPromptOneStaysWhatItWas) {
   EXPECT_GT(niceness_after(rank_as_patient), background == 19 ? 18 : background);
   EXPECT_EQ(getpriority(PRIO_PROCESS, 0), before) << "the others stay as they are";
   EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
+}
+
+// Context switches that the thread asked for itself: its sleeps.
+long sleeps_of_three_calls(void (*rank)() noexcept) {
+  long sleeps = 0;
+  std::thread([&] {
+    rank();
+    rusage before{}, after{};
+    getrusage(RUSAGE_THREAD, &before);
+    give_way();  // long since it slept last
+    give_way();  // just now
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    give_way();
+    getrusage(RUSAGE_THREAD, &after);
+    sleeps = after.ru_nvcsw - before.ru_nvcsw;
+  }).join();
+  return sleeps;
+}
+
+TEST(ThreadRank, WhoStandsBackSleepsAfterSomeWorkAndNobodyElseDoes) {
+  EXPECT_EQ(sleeps_of_three_calls([]() noexcept {}), 0);
+  EXPECT_EQ(sleeps_of_three_calls(rank_as_prompt), 0);
+  EXPECT_GE(sleeps_of_three_calls(rank_as_pausing), 2);
+  EXPECT_GE(sleeps_of_three_calls(rank_as_patient), 2);
 }
 
 }  // namespace
