@@ -4,7 +4,9 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -22,8 +24,15 @@ class KeptInput {
   std::size_t size() const { return bytes_.size() - taken_; }
 
   void append(std::string_view more) {
-    bytes_.erase(0, taken_);
-    taken_ = 0;
+    if (bytes_.size() + more.size() > bytes_.capacity()) {
+      move_to(size() + std::max(size(), more.size()));
+    } else if (taken_ > 0) {
+      const std::size_t left = size();
+      std::memmove(bytes_.data(), bytes_.data() + taken_, left);
+      OPENSSL_cleanse(bytes_.data() + left, taken_);
+      bytes_.resize(left);
+      taken_ = 0;
+    }
     bytes_.append(more);
   }
   // Moves nothing: of a long pipeline a little is taken many times.
@@ -43,6 +52,14 @@ class KeptInput {
   }
 
  private:
+  void move_to(std::size_t capacity) {
+    std::string larger;
+    larger.reserve(capacity);
+    larger.append(view());
+    clear();
+    bytes_.swap(larger);
+  }
+
   std::string bytes_;
   std::size_t taken_ = 0;  // of its front
 };

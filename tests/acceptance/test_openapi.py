@@ -10,6 +10,13 @@ import pytest
 
 from watchword import Server, assert_problem, base32, have, hotp, steady, unbase32
 
+
+def each_name_once(pairs):
+    names = [name for name, _ in pairs]
+    assert len(set(names)) == len(names), f"said twice in one object: {sorted(name for name in names if names.count(name) > 1)}"
+    return dict(pairs)
+
+
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -20,7 +27,7 @@ class Described:
         self.server = server
         answer = server.call("GET", "/openapi.json", key="no-key-is-needed")
         assert answer.status == 200 and answer.headers["content-type"] == "application/json"
-        self.document = answer.json()
+        self.document = json.loads(answer.body, object_pairs_hook=each_name_once)
         self.operations = {
             operation["operationId"]: (method, path, operation)
             for path, methods in self.document["paths"].items() for method, operation in methods.items()}
