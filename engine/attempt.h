@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <type_traits>
 
 #include "engine/fence.h"
 #include "engine/verifier.h"
@@ -37,8 +38,8 @@ inline void look_around(Match& match, UnixMillis now, unsigned window_steps) {
 }
 
 // All of them, compared without an early exit.
-inline void compare(Match& match, const std::uint32_t* values, Code code) {
-  const std::uint32_t modulus = code_modulus(match.device->digits);
+template <class Modulus>
+inline void compare_modulo(Match& match, const std::uint32_t* values, Code code, Modulus modulus) {
   match.step = -1;
   for (std::size_t i = 0; i < match.count; ++i) {
     const std::uint32_t difference = values[i] % modulus ^ code.value;
@@ -46,6 +47,12 @@ inline void compare(Match& match, const std::uint32_t* values, Code code) {
     const std::int64_t equal = -static_cast<std::int64_t>((static_cast<std::uint64_t>(difference) - 1) >> 63);
     match.step = (match.step & ~equal) | ((match.first + static_cast<std::int64_t>(i)) & equal);
   }
+}
+inline void compare(Match& match, const std::uint32_t* values, Code code) {
+  // Six digits are what nearly everybody has, and a remainder by a constant is a multiplication.
+  if (match.device->digits == 6)
+    return compare_modulo(match, values, code, std::integral_constant<std::uint32_t, 1'000'000>{});
+  compare_modulo(match, values, code, code_modulus(match.device->digits));
 }
 
 // What several attempts have computed together.

@@ -3,57 +3,29 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
-#include <cstring>
 #include <mutex>
 #include <vector>
 
 #include "engine/directory_table.h"
+#include "engine/placed_blocks.h"
 #include "engine/policy.h"
 #include "engine/secret_arena.h"
+#include "engine/words.h"
 
 namespace watchword::engine {
 
-// 64-bit multiply-and-fold over eight bytes at a time, seeded. Only spreads; authenticity and secrecy rest on nothing here.
-std::uint64_t hash_user(std::string_view user) noexcept {
-  constexpr std::uint64_t k = 0x9e3779b97f4a7c15;
-  const auto fold = [](std::uint64_t a, std::uint64_t b) {
-    const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
-    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-  };
-  std::uint64_t hash = 0x2545f4914f6cdd1d ^ user.size();
-  const char* at = user.data();
-  std::size_t left = user.size();
-  while (left >= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, at, 8);
-    hash = fold(hash ^ word, k);
-    at += 8;
-    left -= 8;
-  }
-  // The last bytes, by reads of fixed size: with what stands before them, or put together from halves that may overlap.
-  const auto read = [](const char* from, auto zero) {
-    std::memcpy(&zero, from, sizeof zero);
-    return std::uint64_t{zero};
-  };
-  std::uint64_t tail = 0;
-  if (user.size() >= 8) {
-    tail = read(user.data() + user.size() - 8, std::uint64_t{0});
-  } else if (user.size() >= 4) {
-    tail = read(user.data(), std::uint32_t{0}) << 32 | read(user.data() + user.size() - 4, std::uint32_t{0});
-  } else if (!user.empty()) {
-    tail = read(user.data(), std::uint8_t{0}) << 16 | read(user.data() + user.size() / 2, std::uint8_t{0}) << 8 |
-           read(user.data() + user.size() - 1, std::uint8_t{0});
-  }
-  return fold(fold(hash ^ tail, k) ^ 0xd6e8feb86659fd93, k);
-}
-
 class Directory::Shard {
  public:
-  Shard() : table_(new DirectoryTable(DirectoryTable::first_capacity)) { note_memory(); }
+  explicit Shard(std::atomic<DirectoryTable*>& table) : table_(table) {
+    table_.store(new DirectoryTable(DirectoryTable::first_capacity), std::memory_order_release);
+    note_memory();
+  }
   ~Shard() { delete table_.load(std::memory_order_acquire); }
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
+  const PlacedBlocks& places() const noexcept { return places_; }
+  void bound_places(std::size_t bytes_max) noexcept { places_bytes_max_ = bytes_max; }
   const DirectoryTable& table() const noexcept { return *table_.load(std::memory_order_acquire); }
 
   void put(const LoadedUser& user, std::uint64_t hash);
@@ -73,15 +45,33 @@ class Directory::Shard {
   // A sweep's piece: it holds the shard's lock for well under a millisecond.
   static constexpr std::size_t slots_swept_max = 4096;
 
+  // Fewer users are in the caches anyway.
+  static constexpr std::size_t users_worth_places = 2048;
+  static constexpr std::size_t slots_moved_max = 4096;
+  static constexpr std::size_t nothing_to_move = ~std::size_t{0};
+
   std::unique_ptr<DirectoryTable> grow_if_full();
+  void grow_places();
+  void move_some(DirectoryTable& held, std::vector<ResidentUser*>& left);
+  void move(DirectoryTable& held, std::size_t slot, ResidentUser& user, void* to, std::vector<ResidentUser*>& left);
+  ResidentUser* guest_at_home_of(std::uint64_t hash) const noexcept;
+  void* allocate_block(std::size_t bytes, std::uint64_t hash);
   void free_block(ResidentUser* user) noexcept;
+  static bool fits_place(std::size_t bytes) noexcept { return bytes <= PlacedBlocks::block_bytes; }
+  static std::size_t taken(std::size_t bytes) noexcept {
+    return fits_place(bytes) ? PlacedBlocks::block_bytes : SecretArena::taken(bytes);
+  }
   void note_memory() noexcept;
 
   std::mutex mutex_;  // writers only
-  std::atomic<DirectoryTable*> table_;
+  std::atomic<DirectoryTable*>& table_;
   SecretArena arena_;
-  std::size_t hand_ = 0;                // where the next sweep begins
-  std::vector<ResidentUser*> evicted_;  // readers may still hold these
+  PlacedBlocks places_{arena_};
+  std::size_t places_bytes_max_ = ~std::size_t{0};
+  std::size_t move_at_ = nothing_to_move;  // the slot where moving users to their places goes on
+  unsigned move_rounds_ = 0;               // that are still to be gone, with this one
+  std::size_t hand_ = 0;                   // where the next sweep begins
+  std::vector<ResidentUser*> evicted_;     // readers may still hold these
   // Copies for readers of the figures, written under the mutex.
   std::atomic<std::size_t> block_bytes_{0}, slab_bytes_{0}, table_bytes_{0};
 };
@@ -93,8 +83,79 @@ void Directory::Shard::note_memory() noexcept {
 
 void Directory::Shard::free_block(ResidentUser* user) noexcept {
   const std::size_t bytes = user->block_bytes;
-  arena_.release(user, bytes);
-  block_bytes_.fetch_sub(SecretArena::taken(bytes), std::memory_order_relaxed);
+  if (places_.owns(user)) {
+    places_.release(user);
+  } else {
+    arena_.release(user, bytes);
+  }
+  block_bytes_.fetch_sub(taken(bytes), std::memory_order_relaxed);
+}
+
+void* Directory::Shard::allocate_block(std::size_t bytes, std::uint64_t hash) {
+  void* block = fits_place(bytes) ? places_.allocate(hash) : nullptr;
+  if (block == nullptr) block = arena_.allocate(bytes);
+  block_bytes_.fetch_add(taken(bytes), std::memory_order_relaxed);
+  return block;
+}
+
+// A new piece takes over some users' homes; rounds over the table bring to theirs who lives far from it, as far as there is
+// a free place. The slots tell who that is: nobody else's memory is touched.
+void Directory::Shard::grow_places() {
+  if (users.load(std::memory_order_relaxed) < users_worth_places || !places_.nearly_full()) return;
+  for (std::size_t wanted = places_.pieces_wanted(); wanted > 0; --wanted) {
+    if (!places_.can_grow() || arena_.slab_bytes_used() + PlacedBlocks::piece_bytes > places_bytes_max_) return;
+    places_.add_piece();
+    move_at_ = 0;
+    move_rounds_ = 2;
+  }
+}
+
+// Goes on with that round. `left`: blocks that nobody finds any more, to be freed after their readers; has room.
+void Directory::Shard::move_some(DirectoryTable& held, std::vector<ResidentUser*>& left) {
+  if (move_at_ == nothing_to_move) return;
+  constexpr std::size_t ahead = 8;
+  const auto far_from_home = [&](std::size_t slot) -> ResidentUser* {
+    ResidentUser* const user = held.at(slot);
+    return user == nullptr || places_.near_home(user, held.upper_hash_at(slot)) ? nullptr : user;
+  };
+  for (const std::size_t end = std::min(move_at_ + slots_moved_max, held.capacity()); move_at_ < end; ++move_at_) {
+    if (const ResidentUser* const coming = far_from_home(move_at_ + ahead)) {
+      __builtin_prefetch(coming);
+      __builtin_prefetch(reinterpret_cast<const char*>(coming) + 128);
+    }
+    ResidentUser* const user = far_from_home(move_at_);
+    if (user == nullptr || !fits_place(user->block_bytes)) continue;
+    const std::uint64_t hash = hash_user(user->name());
+    if (void* const home = places_.allocate_at_home(hash)) {
+      move(held, move_at_, *user, home, left);
+    } else if (ResidentUser* const guest = move_rounds_ > 1 ? guest_at_home_of(hash) : nullptr) {
+      // The guest's place will be free in the next round.
+      const std::uint64_t guest_hash = hash_user(guest->name());
+      const DirectoryTable::Found found = held.find(guest->name(), guest_hash);
+      void* const other = found.user == guest ? places_.allocate(guest_hash) : nullptr;
+      if (other != nullptr) move(held, found.at, *guest, other, left);
+    }
+  }
+  if (move_at_ < held.capacity()) return;
+  move_at_ = --move_rounds_ > 0 ? 0 : nothing_to_move;
+}
+
+void Directory::Shard::move(DirectoryTable& held, std::size_t slot, ResidentUser& user, void* to,
+                            std::vector<ResidentUser*>& left) {
+  held.replace(slot, make_copy(to, user), hash_user(user.name()));
+  block_bytes_.fetch_add(taken(user.block_bytes), std::memory_order_relaxed);
+  left.push_back(&user);
+}
+
+// Somebody whose own places are elsewhere, at one of the places of this hash.
+ResidentUser* Directory::Shard::guest_at_home_of(std::uint64_t hash) const noexcept {
+  for (std::size_t choice = 0; choice < PlacedBlocks::choices; ++choice) {
+    auto* const user = static_cast<ResidentUser*>(places_.block_at_home(hash, choice));
+    // Frozen: nobody finds it any more, and it will soon be free.
+    if (user == nullptr || ThrottleWord{user->throttle.word()}.frozen()) continue;
+    if (!places_.at_home(user, hash_user(user->name()))) return user;
+  }
+  return nullptr;
 }
 
 // Makes room for one more. Returns the table that readers may still hold, to be deleted after them.
@@ -102,41 +163,43 @@ std::unique_ptr<DirectoryTable> Directory::Shard::grow_if_full() {
   DirectoryTable* const held = table_.load(std::memory_order_acquire);
   if (!held->full()) return nullptr;
   const bool many_live = (users.load(std::memory_order_relaxed) + 1) * 2 > held->capacity();
-  auto grown =
-      std::make_unique<DirectoryTable>(many_live ? DirectoryTable::next_capacity(held->capacity()) : held->capacity());
+  auto grown = std::make_unique<DirectoryTable>(held->capacity() * (many_live ? 2 : 1));
   held->copy_to(*grown);
   table_.store(grown.release(), std::memory_order_release);
   hand_ = 0;
+  if (move_at_ != nothing_to_move) move_at_ = 0;
   return std::unique_ptr<DirectoryTable>(held);
 }
 
 void Directory::Shard::put(const LoadedUser& loaded, std::uint64_t hash) {
   const std::size_t bytes = resident_bytes(loaded.record);
   std::unique_ptr<DirectoryTable> outgrown;
-  ResidentUser* replaced = nullptr;
+  std::vector<ResidentUser*> left;
   {
     const std::lock_guard lock(mutex_);
     outgrown = grow_if_full();
+    grow_places();
+    left.reserve(move_at_ == nothing_to_move ? 1 : 1 + 2 * slots_moved_max);
     DirectoryTable& held = *table_.load(std::memory_order_acquire);
-    ResidentUser* const fresh = make_resident(arena_.allocate(bytes), loaded);
-    block_bytes_.fetch_add(SecretArena::taken(bytes), std::memory_order_relaxed);
+    ResidentUser* const fresh = make_resident(allocate_block(bytes, hash), loaded);
     const DirectoryTable::Found old = held.find(loaded.record.user, hash);
     if (old.user != nullptr) {
-      replaced = old.user;
-      carry_over(*replaced, *fresh);
+      carry_over(*old.user, *fresh);
       held.replace(old.at, fresh, hash);
+      left.push_back(old.user);
     } else {
       held.insert(fresh, hash);
       users.fetch_add(1, std::memory_order_relaxed);
       loads.fetch_add(1, std::memory_order_relaxed);
     }
+    move_some(held, left);
     note_memory();
   }
-  if (replaced == nullptr && outgrown == nullptr) return;
+  if (left.empty() && outgrown == nullptr) return;
   wait_for_readers();
-  if (replaced == nullptr) return;
+  if (left.empty()) return;
   const std::lock_guard lock(mutex_);
-  free_block(replaced);
+  for (ResidentUser* const user : left) free_block(user);
   note_memory();
 }
 
@@ -191,7 +254,7 @@ std::size_t Directory::Shard::sweep(std::size_t target_bytes, UserStripes& strip
     }
     held.erase(hand_);
     evicted_.push_back(user);
-    bytes -= SecretArena::taken(user->block_bytes);
+    bytes -= taken(user->block_bytes);
     ++count;
   }
   users.fetch_sub(count, std::memory_order_relaxed);
@@ -207,18 +270,15 @@ void Directory::Shard::reclaim() {
 }
 
 Directory::Directory() {
-  for (auto& one : shards_) one = std::make_unique<Shard>();
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    shards_[i] = std::make_unique<Shard>(tables_[i]);
+    places_[i] = &shards_[i]->places();
+  }
 }
 Directory::~Directory() = default;
 
-ResidentUser* Directory::find(std::string_view user, std::uint64_t hash) const noexcept {
-  return shard(hash).table().find(user, hash).user;
-}
-void Directory::prefetch(std::uint64_t hash) const noexcept {
-  shard(hash).table().prefetch(hash);
-}
-void Directory::prefetch_user(std::uint64_t hash) const noexcept {
-  shard(hash).table().prefetch_user(hash);
+void Directory::bound_places(std::size_t shard_bytes_max) noexcept {
+  for (const auto& one : shards_) one->bound_places(shard_bytes_max);
 }
 
 void Directory::put(const LoadedUser& loaded) {

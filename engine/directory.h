@@ -3,20 +3,22 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
 
+#include "engine/directory_table.h"
+#include "engine/placed_blocks.h"
 #include "engine/rcu.h"
 #include "engine/resident_user.h"
 #include "engine/store.h"
+#include "engine/user_hash.h"
 #include "engine/user_stripes.h"
 
 namespace watchword::engine {
-
-std::uint64_t hash_user(std::string_view user) noexcept;
 
 class Directory {
  public:
@@ -25,16 +27,24 @@ class Directory {
   ~Directory();
 
   // Inside a ReadScope; the pointer is good until it ends. nullptr: not resident.
-  ResidentUser* find(std::string_view user, std::uint64_t hash) const noexcept;
+  ResidentUser* find(std::string_view user, std::uint64_t hash) const noexcept { return table(hash).find(user, hash).user; }
+  // Before find(), where nothing was fetched ahead: starts the fetch of where the block is likely to be.
+  void prefetch_places(std::uint64_t hash) const noexcept { places_[shard_of(hash)]->prefetch(hash); }
   // Inside a ReadScope. Starts the fetch of what find() will touch first.
-  void prefetch(std::uint64_t hash) const noexcept;
-  // Inside a ReadScope, some work after prefetch(): starts the fetch of the block itself. A hint: it may be another user's.
-  void prefetch_user(std::uint64_t hash) const noexcept;
+  void prefetch(std::uint64_t hash) const noexcept { table(hash).prefetch(hash); }
+  // Inside a ReadScope, some work after prefetch(): starts the fetch of the block that is probably the user's, and returns
+  // it for find(); nullptr: the user is hardly resident.
+  ResidentUser* prefetch_user(std::uint64_t hash) const noexcept { return table(hash).prefetch_user(hash); }
+  // In the same ReadScope: as find(), without a search where `likely` is the user.
+  ResidentUser* find(std::string_view user, std::uint64_t hash, ResidentUser* likely) const noexcept {
+    return likely != nullptr && same_name(likely->name(), user) ? likely : find(user, hash);
+  }
 
   // Writers: any thread but an event loop's; calls about one user must not overlap (Registrar's stripes see to that).
   // Makes the user resident, or replaces the resident block: its words are frozen, carried over (the throttle word as
   // it stands; replay words by device id: the store's where the device is new, the later of the two where both have one) and
-  // live on in the new block.
+  // live on in the new block. Now and then some other users' blocks move meanwhile to where a look-up expects them: their
+  // words are frozen for the time between two instructions, and who meets one looks the user up again.
   void put(const LoadedUser& user);
   // No longer resident; its words are frozen, and returned. nullopt: was not resident.
   std::optional<LastWords> take(std::string_view user);
@@ -53,6 +63,8 @@ class Directory {
     std::size_t slabs = 0;  // what the blocks lie in, and the table: what the system sees
   };
   Memory memory(std::size_t shard) const noexcept;
+  // Before any user is there: places take no more than this much of a shard's memory (see PlacedBlocks).
+  void bound_places(std::size_t shard_bytes_max) noexcept;
   static std::size_t shard_of(std::uint64_t hash) noexcept { return hash % shard_count; }
 
   // Any thread, no lock.
@@ -64,6 +76,12 @@ class Directory {
  private:
   class Shard;
   Shard& shard(std::uint64_t hash) const noexcept { return *shards_[shard_of(hash)]; }
+  const DirectoryTable& table(std::uint64_t hash) const noexcept {
+    return *tables_[shard_of(hash)].load(std::memory_order_acquire);
+  }
+  // What a look-up needs of the shards, without a way round by them.
+  std::array<std::atomic<DirectoryTable*>, shard_count> tables_{};
+  std::array<const PlacedBlocks*, shard_count> places_{};
   std::array<std::unique_ptr<Shard>, shard_count> shards_;
 };
 

@@ -160,6 +160,27 @@ std::optional<ThrottleWord> change_throttle(Directory& directory, std::string_vi
   }
 }
 
+// The same for the replay word of a device; with the word goes the receipt of what it last accepted.
+template <class Step>
+std::optional<ReplayWord> change_replay(Directory& directory, std::string_view user, DeviceId id, Step step) {
+  const ReadScope scope;
+  for (;;) {
+    ResidentUser* const resident = directory.find(user, hash_user(user));
+    if (resident == nullptr) return std::nullopt;
+    ResidentDevice* const end = resident->devices() + resident->device_count;
+    ResidentDevice* const device =
+        std::find_if(resident->devices(), end, [id](const ResidentDevice& one) { return one.id == id.value; });
+    if (device == end) return std::nullopt;
+    const CellValue held = device->replay.load();
+    if (!ReplayWord{held.word}.frozen()) {
+      const std::optional<ReplayWord> next = step(ReplayWord{held.word});
+      if (!next) return std::nullopt;
+      if (device->replay.exchange(held, {next->bits, 0})) return next;
+    }
+    sched_yield();
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(Resynced::Kind kind) {
@@ -235,24 +256,14 @@ Answer<Resynced> Registrar::resync(const UserName& name, DeviceId id, Code code1
   if (in_range) {
     answer.kind = Resynced::Kind::replayed;
     const bool fenced = second_step - 1 <= fenced_step(fence(), found->parameters.period_s, policy);
-    const ReadScope scope;
-    // The stripe is held, so nobody replaces the block: the word cannot be frozen here.
-    ResidentUser* const resident = directory_.find(name.text(), hash_user(name.text()));
-    for (std::size_t i = 0; !fenced && resident != nullptr && i < resident->device_count; ++i) {
-      ResidentDevice& device = resident->devices()[i];
-      if (device.id != id.value) continue;
-      for (;;) {
-        const CellValue old = device.replay.load();
-        const auto next =
-            engine::resync(ReplayWord{old.word}, second_step, step_time, static_cast<int>(policy.max_drift_steps));
-        if (!next) break;
-        if (!device.replay.exchange(old, {next->bits, 0})) continue;
-        answer.kind = Resynced::Kind::accepted;
-        answer.drift_steps = next->drift_steps();
-        change.cells.push_back({{user->record.number, device.slot}, {next->bits, 0}});
-        user->replay[at] = {next->bits, 0};
-        break;
-      }
+    const auto word = fenced ? std::nullopt : change_replay(directory_, name.text(), id, [&](ReplayWord old) {
+      return engine::resync(old, second_step, step_time, static_cast<int>(policy.max_drift_steps));
+    });
+    if (word) {
+      answer.kind = Resynced::Kind::accepted;
+      answer.drift_steps = word->drift_steps();
+      user->replay[at] = {word->bits, 0};
+      change.cells.push_back({{user->record.number, found->slot}, user->replay[at]});
     }
   }
   if (answer.kind != Resynced::Kind::rejected) {

@@ -55,7 +55,7 @@ RecoverySet Registrar::recovery_set(UserNumber user) {
 }
 
 // Applies `step` (CellValue -> optional CellValue) to the user's resident throttle cell, both halves at once; nullopt where
-// step refuses. The user's stripe is held and the user resident, so the block stays.
+// step refuses. The user's stripe is held and the user resident, so the user stays.
 template <class Step>
 std::optional<CellValue> Registrar::change_throttle_cell(const LoadedUser& user, Step step) {
   if (!directory_.resident(user.record.user)) publish(user);

@@ -85,6 +85,35 @@ ResidentUser* make_resident(void* memory, const LoadedUser& loaded) {
   return user;
 }
 
+// Cells are read as such: somebody may be trying to change them until they find them frozen.
+ResidentUser* make_copy(void* memory, ResidentUser& old) {
+  auto* const user = new (memory) ResidentUser{};
+  new (&user->throttle) Cell(old.throttle.freeze());
+  user->number = old.number;
+  user->block_bytes = old.block_bytes;
+  user->name_bytes = old.name_bytes;
+  user->name_offset = old.name_offset;
+  user->device_count = old.device_count;
+  user->in_use.store(1, std::memory_order_relaxed);
+  for (std::size_t i = 0; i < old.device_count; ++i) {
+    ResidentDevice& from = old.devices()[i];
+    new (user->devices() + i) ResidentDevice{.replay = Cell(from.replay.freeze()),
+                                             .id = from.id,
+                                             .slot = from.slot,
+                                             .period_s = from.period_s,
+                                             .algorithm = from.algorithm,
+                                             .digits = from.digits,
+                                             .key_state_offset = from.key_state_offset,
+                                             .name_offset = from.name_offset,
+                                             .name_bytes = from.name_bytes,
+                                             .enabled = from.enabled};
+  }
+  const std::size_t rest_at = sizeof(ResidentUser) + old.device_count * sizeof(ResidentDevice);
+  std::memcpy(static_cast<std::uint8_t*>(memory) + rest_at, reinterpret_cast<const std::uint8_t*>(&old) + rest_at,
+              old.block_bytes - rest_at);
+  return user;
+}
+
 // Of the throttle word it is the very value: a copy taken earlier may hold a charge that has since been undone, with its
 // version, and would look like the later one. Of the replay words, the later one.
 void carry_over(ResidentUser& old, ResidentUser& fresh) {

@@ -65,6 +65,9 @@ struct LastWords {
 std::size_t resident_bytes(const UserRecord& record);
 // `memory`: resident_bytes(), 16-byte aligned. Nobody else sees it yet.
 ResidentUser* make_resident(void* memory, const LoadedUser& user);
+// The same user in another place, in use: the words of `old` are frozen, and live on in the copy, which nobody else sees
+// yet. `memory`: old.block_bytes, 16-byte aligned.
+ResidentUser* make_copy(void* memory, ResidentUser& old);
 // The words of `old`, frozen, live on in `fresh`, which nobody else sees yet.
 void carry_over(ResidentUser& old, ResidentUser& fresh);
 void freeze_all(ResidentUser& user) noexcept;

@@ -31,11 +31,9 @@ SecretArena::~SecretArena() {
   }
 }
 
-void SecretArena::map_chunk() {
-  const bool small = chunks_.size() < small_chunks;
-  const std::size_t bytes = small ? small_chunk_bytes : huge_page_bytes;
+void SecretArena::map_chunk(std::size_t bytes) {
   chunks_.reserve(chunks_.size() + 1);
-  void* const memory = map_memory(bytes, small ? slab_bytes : huge_page_bytes);
+  void* const memory = map_memory(bytes, bytes < huge_page_bytes ? slab_bytes : huge_page_bytes);
   madvise(memory, bytes, MADV_DONTDUMP);
   if (locked_ && mlock(memory, bytes) != 0) locked_ = false;
   chunks_.push_back({memory, bytes});
@@ -61,7 +59,7 @@ SecretArena::Slab* SecretArena::open_slab(std::size_t grains) {
   if (empty_ != nullptr) {
     empty_ = empty_->next;
   } else {
-    if (left_bytes_ < slab_bytes) map_chunk();
+    if (left_bytes_ < slab_bytes) map_chunk(chunks_.size() < small_chunks ? small_chunk_bytes : huge_page_bytes);
     memory = next_;
     next_ += slab_bytes;
     left_bytes_ -= slab_bytes;
@@ -76,6 +74,25 @@ SecretArena::Slab* SecretArena::open_slab(std::size_t grains) {
   link(slab);
   used_bytes_ += slab_bytes;
   return slab;
+}
+
+void* SecretArena::take_piece(std::size_t bytes) {
+  assert(bytes % slab_bytes == 0 && bytes <= huge_page_bytes);
+  if (left_bytes_ < bytes) {
+    unsigned char* const rest = next_;
+    const std::size_t rest_bytes = left_bytes_;
+    map_chunk(huge_page_bytes);
+    // What is left of the chunk before is for slabs to come.
+    for (std::size_t at = 0; at < rest_bytes; at += slab_bytes) {
+      empty_ =
+          new (rest + at) Slab{.next = empty_, .previous = nullptr, .free = nullptr, .fresh = 0, .grains = 0, .live = 0};
+    }
+  }
+  void* const piece = next_;
+  next_ += bytes;
+  left_bytes_ -= bytes;
+  used_bytes_ += bytes;
+  return piece;
 }
 
 void* SecretArena::allocate(std::size_t bytes) {

@@ -23,10 +23,13 @@ class SecretArena {
   // 16-byte aligned, not zeroed, at most block_bytes_max. Throws std::bad_alloc.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes) noexcept;
+  // Zeroed memory for the owner to divide, kept as long as the arena. `bytes`: a multiple of the size of a slab, at most
+  // a huge page. Throws std::bad_alloc.
+  void* take_piece(std::size_t bytes);
 
   // What a block of so many bytes takes.
   static constexpr std::size_t taken(std::size_t bytes) { return (bytes + grain_bytes - 1) / grain_bytes * grain_bytes; }
-  std::size_t slab_bytes_used() const { return used_bytes_; }  // slabs that hold a block
+  std::size_t slab_bytes_used() const { return used_bytes_; }  // slabs that hold a block, and pieces
   // False once the system refused to lock pages (RLIMIT_MEMLOCK); they are still left out of core dumps.
   bool locked() const { return locked_; }
 
@@ -41,7 +44,7 @@ class SecretArena {
     void* memory;
     std::size_t bytes;
   };
-  void map_chunk();
+  void map_chunk(std::size_t bytes);
   Slab* open_slab(std::size_t grains);
   void link(Slab* slab) noexcept;
   void unlink(Slab* slab) noexcept;

@@ -77,10 +77,12 @@ Next settle(Attempt& attempt, Attempt::End end, const Directory& directory, std:
 
 Next Verifier::verify(const VerifyRequest& request, UnixMillis now, Producer& producer, Ticket& ticket,
                       Verdict& verdict) noexcept {
+  const ReadScope scope;
+  const std::uint64_t hash = hash_user(request.user);
+  directory_.prefetch(hash);
+  directory_.prefetch_places(hash);
   if (const std::optional<Next> next = turn_away(store_, producer, 1)) return *next;
   reset(verdict);
-  const std::uint64_t hash = hash_user(request.user);
-  const ReadScope scope;
   ResidentUser* const user = directory_.find(request.user, hash);
   if (user == nullptr) return Next::load_user;
   Attempt attempt(request, now, policy_.current(), kernel_, fence(), producer, ticket, verdict);
@@ -89,8 +91,8 @@ Next Verifier::verify(const VerifyRequest& request, UnixMillis now, Producer& pr
 
 // All of them are charged, then all codes are computed side by side, then each is judged.
 template <class FetchAhead>
-void Verifier::verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, UnixMillis now, Producer& producer,
-                             FetchAhead fetch_ahead_of) noexcept {
+void Verifier::verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, ResidentUser* const* likely,
+                             UnixMillis now, Producer& producer, FetchAhead fetch_ahead_of) noexcept {
   struct Open {
     BatchItem* item;
     std::uint64_t hash;
@@ -110,7 +112,7 @@ void Verifier::verify_bundle(std::span<BatchItem> items, const std::uint64_t* ha
       continue;
     }
     reset(*item.verdict);
-    ResidentUser* const user = directory_.find(item.request.user, hashes[i]);
+    ResidentUser* const user = directory_.find(item.request.user, hashes[i], likely[i]);
     if (user == nullptr) {
       item.next = Next::load_user;
       continue;
@@ -151,9 +153,10 @@ void Verifier::verify_batch(std::span<BatchItem> items, UnixMillis now, Producer
     // A miss to memory lasts about as long as one verification, or longer; about a bundle lies between asking for a slot,
     // asking for the block that it names, and needing either. Asked for one by one, since a core awaits only so many lines.
     for (std::size_t i = 0; i < std::min(2 * bundle_max, group.size()); ++i) directory_.prefetch(hashes[i]);
-    for (std::size_t i = 0; i < std::min(bundle_max, group.size()); ++i) directory_.prefetch_user(hashes[i]);
+    ResidentUser* likely[group_max];
+    for (std::size_t i = 0; i < std::min(bundle_max, group.size()); ++i) likely[i] = directory_.prefetch_user(hashes[i]);
     const auto fetch_ahead_of = [&](std::size_t i) {
-      if (i + bundle_max < group.size()) directory_.prefetch_user(hashes[i + bundle_max]);
+      if (i + bundle_max < group.size()) likely[i + bundle_max] = directory_.prefetch_user(hashes[i + bundle_max]);
       if (i + 2 * bundle_max < group.size()) directory_.prefetch(hashes[i + 2 * bundle_max]);
     };
     for (std::size_t at = 0; at < group.size();) {
@@ -161,7 +164,8 @@ void Verifier::verify_batch(std::span<BatchItem> items, UnixMillis now, Producer
       std::size_t end = at + 1;
       const std::size_t last = std::min(at + bundle_max, group.size());
       while (end < last && std::find(hashes + at, hashes + end, hashes[end]) == hashes + end) ++end;
-      verify_bundle(group.subspan(at, end - at), hashes + at, now, producer, [&](std::size_t i) { fetch_ahead_of(at + i); });
+      verify_bundle(group.subspan(at, end - at), hashes + at, likely + at, now, producer,
+                    [&](std::size_t i) { fetch_ahead_of(at + i); });
       at = end;
     }
   }

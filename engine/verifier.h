@@ -75,8 +75,8 @@ class Verifier {
   // Users that are verified at a time in a batch.
   static constexpr std::size_t bundle_max = 8;
   template <class FetchAhead>
-  void verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, UnixMillis now, Producer& producer,
-                     FetchAhead fetch_ahead_of) noexcept;
+  void verify_bundle(std::span<BatchItem> items, const std::uint64_t* hashes, ResidentUser* const* likely, UnixMillis now,
+                     Producer& producer, FetchAhead fetch_ahead_of) noexcept;
   UnixMillis fence() const noexcept { return {fence_ms_.load(std::memory_order_relaxed)}; }
 
   Directory& directory_;

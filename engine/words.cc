@@ -8,21 +8,11 @@
 namespace watchword::engine {
 namespace {
 
-constexpr int drift_shift = 40;
-constexpr std::uint64_t drift_mask = 0xfff;
-constexpr std::uint32_t version_mask = 0xfffff;
-constexpr unsigned failures_counted_max = 0x7f;
-constexpr std::int64_t deciseconds_max = (std::int64_t{1} << 36) - 1;
-
 // Sixteenths of a step; chosen by simulating clocks that go wrong and people who type late.
 constexpr std::int64_t half_step = 8;
 constexpr std::int64_t edge_slack = 2;
 constexpr std::int64_t near_middle = 4;
 constexpr std::int64_t known_drift = 2;
-
-std::int64_t deciseconds(UnixMillis now) {
-  return now.value / 100;
-}
 
 int clamp_drift(std::int64_t sixteenths, int max_drift_steps) {
   const std::int64_t limit = std::min<std::int64_t>(drift_sixteenths_max, std::int64_t{16} * max_drift_steps);
@@ -47,26 +37,10 @@ ReplayWord ReplayWord::make(std::int64_t last_step, int drift_sixteenths) {
   return {step | (drift << drift_shift)};
 }
 
-int ReplayWord::drift_sixteenths() const {
-  const int raw = static_cast<int>((bits >> drift_shift) & drift_mask);
-  return raw >= 0x800 ? raw - 0x1000 : raw;
-}
-
 int ReplayWord::drift_steps() const {
   const int sixteenths = drift_sixteenths();
   const int whole = (std::abs(sixteenths) + 7) / 16;
   return sixteenths < 0 ? -whole : whole;
-}
-
-StepTime step_time_at(UnixMillis now, std::uint16_t period_s) {
-  const std::int64_t period_ms = std::int64_t{1000} * period_s;
-  const std::int64_t step = step_at(now, period_s);
-  const std::int64_t into_step_ms = std::max<std::int64_t>(0, now.value - step * period_ms);
-  return {step * 16 + into_step_ms * 16 / period_ms};
-}
-
-std::int64_t expected_step(ReplayWord word, StepTime now) {
-  return (now.sixteenths + word.drift_sixteenths()) >> 4;
 }
 
 std::optional<ReplayWord> accept_step(ReplayWord word, std::int64_t step, StepTime now, int max_drift_steps) {
@@ -87,31 +61,9 @@ ReplayWord newer(ReplayWord a, ReplayWord b) {
   return a.last_step() > b.last_step() ? a : b;
 }
 
-ThrottleWord ThrottleWord::make(unsigned failures, std::int64_t locked_until_ds, std::uint32_t version) {
-  const std::uint64_t until = static_cast<std::uint64_t>(std::clamp<std::int64_t>(locked_until_ds, 0, deciseconds_max));
-  return {std::min(failures, failures_counted_max) | (until << 7) |
-          (static_cast<std::uint64_t>(version & version_mask) << 43)};
-}
-
-std::uint32_t ThrottleWord::next_version() const {
-  const std::uint32_t next = (version() + 1) & version_mask;
-  return next == 0 ? 1 : next;
-}
-
-std::optional<Lock> locked(ThrottleWord word, UnixMillis now, const Lockout& policy) {
-  if (word.failures() >= policy.hard_failures) return Lock{.hard = true, .retry_after_s = 0};
-  const std::int64_t left_ds = word.locked_until_ds() - deciseconds(now);
-  if (word.locked_until_ds() == 0 || left_ds <= 0) return std::nullopt;
-  return Lock{.hard = false, .retry_after_s = static_cast<std::uint32_t>((left_ds + 9) / 10)};
-}
-
-std::optional<ThrottleWord> charge(ThrottleWord word, UnixMillis now, const Lockout& policy) {
-  if (locked(word, now, policy)) return std::nullopt;
-  const unsigned failures = word.failures() + 1;
-  // One tenth more, because the present one is already running.
-  const std::int64_t until =
-      failures >= policy.failures ? deciseconds(now) + 1 + 10 * delay_s(failures, policy) : std::int64_t{0};
-  return ThrottleWord::make(failures, until, word.next_version());
+// One tenth more, because the present one is already running.
+std::int64_t delayed_until_ds(unsigned failures, UnixMillis now, const Lockout& policy) {
+  return deciseconds(now) + 1 + 10 * delay_s(failures, policy);
 }
 
 std::optional<Lock> recovery_locked(ThrottleWord word, UnixMillis now, const Lockout& policy) {
@@ -144,8 +96,8 @@ ThrottleWord clear(ThrottleWord word) {
 ThrottleWord newer(ThrottleWord a, ThrottleWord b) {
   if (a.bits == 0) return b;
   if (b.bits == 0) return a;
-  const std::uint32_t ahead = (a.version() - b.version()) & version_mask;
-  return ahead != 0 && ahead < (version_mask + 1) / 2 ? a : b;
+  const std::uint32_t ahead = (a.version() - b.version()) & ThrottleWord::version_mask;
+  return ahead != 0 && ahead < (ThrottleWord::version_mask + 1) / 2 ? a : b;
 }
 
 CellValue newer(std::uint32_t slot, const CellValue& a, const CellValue& b) {

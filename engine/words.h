@@ -2,6 +2,7 @@
 // use these functions and no others, so a rule is written once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -28,7 +29,9 @@ struct ReplayWord {
   bool frozen() const { return (bits & frozen_bit) != 0; }
   ReplayWord thawed() const { return {bits & ~frozen_bit}; }
 
-  static constexpr std::uint64_t step_mask = (std::uint64_t{1} << 40) - 1;
+  static constexpr int drift_shift = 40;
+  static constexpr std::uint64_t drift_mask = 0xfff;
+  static constexpr std::uint64_t step_mask = (std::uint64_t{1} << drift_shift) - 1;
   static constexpr std::uint64_t frozen_bit = std::uint64_t{1} << 63;
 };
 
@@ -76,6 +79,10 @@ struct ThrottleWord {
   std::uint32_t next_version() const;
   bool frozen() const { return (bits & ReplayWord::frozen_bit) != 0; }
   ThrottleWord thawed() const { return {bits & ~ReplayWord::frozen_bit}; }
+
+  static constexpr unsigned failures_counted_max = 0x7f;
+  static constexpr std::int64_t deciseconds_max = (std::int64_t{1} << 36) - 1;
+  static constexpr std::uint32_t version_mask = 0xfffff;
 };
 
 struct Lock {
@@ -85,6 +92,8 @@ struct Lock {
 // Whether the word refuses attempts at `now`.
 std::optional<Lock> locked(ThrottleWord word, UnixMillis now, const Lockout& policy);
 
+// When the lock ends that begins with so many failures, no fewer than policy.failures.
+std::int64_t delayed_until_ds(unsigned failures, UnixMillis now, const Lockout& policy);
 // Charges one attempt, before the code is looked at. nullopt: locked, nothing charged. Reaching the limit locks at once.
 std::optional<ThrottleWord> charge(ThrottleWord word, UnixMillis now, const Lockout& policy);
 // The same for a recovery code, which alone may be tried while the word is hard locked: each such attempt counts on beyond
@@ -98,5 +107,52 @@ ThrottleWord refund(ThrottleWord word, ThrottleWord charged);
 ThrottleWord clear(ThrottleWord word);
 // Of two values of one throttle word, the one with the later version (modulo 2^20, within half of it).
 ThrottleWord newer(ThrottleWord a, ThrottleWord b);
+
+// What every verification goes through, where its callers can inline it.
+
+inline int ReplayWord::drift_sixteenths() const {
+  const int raw = static_cast<int>((bits >> drift_shift) & drift_mask);
+  return raw >= 0x800 ? raw - 0x1000 : raw;
+}
+
+inline StepTime step_time_at(UnixMillis now, std::uint16_t period_s) {
+  if (now.value < 0) return {};
+  // Nearly every device has this period (RFC 6238 section 4.1), and by a constant it is a multiplication.
+  if (period_s == 30) return {now.value * 16 / 30'000};
+  return {now.value * 16 / (std::int64_t{1000} * period_s)};
+}
+
+inline std::int64_t expected_step(ReplayWord word, StepTime now) {
+  return (now.sixteenths + word.drift_sixteenths()) >> 4;
+}
+
+inline std::int64_t deciseconds(UnixMillis now) {
+  return now.value / 100;
+}
+
+inline ThrottleWord ThrottleWord::make(unsigned failures, std::int64_t locked_until_ds, std::uint32_t version) {
+  const auto until = static_cast<std::uint64_t>(std::clamp<std::int64_t>(locked_until_ds, 0, deciseconds_max));
+  return {std::min(failures, failures_counted_max) | (until << 7) |
+          (static_cast<std::uint64_t>(version & version_mask) << 43)};
+}
+
+inline std::uint32_t ThrottleWord::next_version() const {
+  const std::uint32_t next = (version() + 1) & version_mask;
+  return next == 0 ? 1 : next;
+}
+
+inline std::optional<Lock> locked(ThrottleWord word, UnixMillis now, const Lockout& policy) {
+  if (word.failures() >= policy.hard_failures) return Lock{.hard = true, .retry_after_s = 0};
+  const std::int64_t left_ds = word.locked_until_ds() - deciseconds(now);
+  if (word.locked_until_ds() == 0 || left_ds <= 0) return std::nullopt;
+  return Lock{.hard = false, .retry_after_s = static_cast<std::uint32_t>((left_ds + 9) / 10)};
+}
+
+inline std::optional<ThrottleWord> charge(ThrottleWord word, UnixMillis now, const Lockout& policy) {
+  if (locked(word, now, policy)) return std::nullopt;
+  const unsigned failures = word.failures() + 1;
+  return ThrottleWord::make(failures, failures >= policy.failures ? delayed_until_ds(failures, now, policy) : 0,
+                            word.next_version());
+}
 
 }  // namespace watchword::engine

@@ -130,6 +130,62 @@ TEST(Directory, ReadersSeeWholePeopleWhileWritersReplaceThem) {
   for (auto& reader : readers) reader.join();
 }
 
+// As more come, those who are there move; what is charged to them meanwhile counts, once.
+TEST(Directory, LosesNoWordOfUsersWhoMove) {
+  Directory directory;
+  constexpr std::uint64_t watched = 20'000, people = 400'000;
+  const auto name = [](std::uint64_t i) { return "person." + std::to_string(i) + "@example.org"; };
+  std::vector<const ResidentUser*> first(watched);
+  {
+    const RcuThread rcu;
+    for (std::uint64_t i = 0; i < watched; ++i) directory.put(person(name(i), i + 1));
+    const ReadScope scope;
+    for (std::uint64_t i = 0; i < watched; ++i) first[i] = directory.find(name(i), hash_user(name(i)));
+  }
+  std::atomic<bool> done = false;
+  std::vector<std::vector<unsigned>> counts(2, std::vector<unsigned>(watched));
+  std::vector<std::thread> verifiers;
+  for (auto& count : counts) {
+    verifiers.emplace_back([&, &mine = count] {
+      const RcuThread rcu;
+      for (std::uint64_t i = 0; !done; i = (i + 7919) % watched) {
+        // No more than the word counts.
+        if (mine[i] == 60) continue;
+        const std::string wanted = name(i);
+        for (;;) {
+          const ReadScope scope;
+          ResidentUser* const user = directory.find(wanted, hash_user(wanted));
+          ASSERT_NE(user, nullptr);
+          ASSERT_EQ(user->name(), wanted);
+          std::uint64_t word = user->throttle.word();
+          const ThrottleWord held{word};
+          if (held.frozen()) continue;
+          if (user->throttle.exchange_word(word, ThrottleWord::make(held.failures() + 1, 0, held.next_version()).bits))
+            break;
+        }
+        ++mine[i];
+      }
+    });
+  }
+  const RcuThread rcu;
+  for (std::uint64_t i = watched; i < people; ++i) directory.put(person(name(i), i + 1));
+  done = true;
+  for (auto& verifier : verifiers) verifier.join();
+  EXPECT_EQ(directory.size(), people);
+  std::uint64_t moved = 0;
+  const ReadScope scope;
+  for (std::uint64_t i = 0; i < people; ++i) {
+    ResidentUser* const user = directory.find(name(i), hash_user(name(i)));
+    ASSERT_NE(user, nullptr) << i;
+    ASSERT_EQ(user->number, i + 1);
+    ASSERT_EQ(user->device_name(user->devices()[0]), "phone 0");
+    if (i >= watched) continue;
+    moved += user != first[i];
+    ASSERT_EQ(ThrottleWord{user->throttle.word()}.failures(), counts[0][i] + counts[1][i]) << i;
+  }
+  EXPECT_GT(moved, watched / 2);
+}
+
 TEST(Directory, TakesLessThanTwoHundredBytesAPerson) {
   const RcuThread rcu;
   Directory directory;
@@ -138,6 +194,13 @@ TEST(Directory, TakesLessThanTwoHundredBytesAPerson) {
     directory.put(person("person." + std::to_string(i) + "@example.org", i + 1));
   }
   EXPECT_LT(directory.bytes() / people, 200u) << directory.bytes() / people;
+  // Nor on the way there, once the pieces that memory comes in are small beside all of it.
+  Directory other;
+  for (std::uint64_t i = 0; i < people; ++i) {
+    other.put(person("person." + std::to_string(i) + "@example.org", i + 1));
+    if (i < people / 2 || i % 1000 != 0) continue;
+    ASSERT_LT(other.bytes() / i, 210u) << i;
+  }
 }
 
 }  // namespace
