@@ -25,7 +25,7 @@ class Directory::Shard {
   Shard& operator=(const Shard&) = delete;
 
   const PlacedBlocks& places() const noexcept { return places_; }
-  void bound_places(std::size_t bytes_max) noexcept { places_bytes_max_ = bytes_max; }
+  void leave_out_places() noexcept { with_places_ = false; }
   const DirectoryTable& table() const noexcept { return *table_.load(std::memory_order_acquire); }
 
   void put(const LoadedUser& user, std::uint64_t hash);
@@ -47,19 +47,20 @@ class Directory::Shard {
 
   // Fewer users are in the caches anyway.
   static constexpr std::size_t users_worth_places = 2048;
-  static constexpr std::size_t slots_moved_max = 4096;
+  static constexpr std::size_t slots_moved_max = 2048;
   static constexpr std::size_t nothing_to_move = ~std::size_t{0};
 
   std::unique_ptr<DirectoryTable> grow_if_full();
-  void grow_places();
-  void move_some(DirectoryTable& held, std::vector<ResidentUser*>& left);
-  void move(DirectoryTable& held, std::size_t slot, ResidentUser& user, void* to, std::vector<ResidentUser*>& left);
+  void grow_places() noexcept;
+  void move_some(DirectoryTable& held, std::vector<ResidentUser*>& left_behind);
+  void move(DirectoryTable& held, std::size_t slot, ResidentUser& user, std::uint64_t hash, void* to,
+            std::vector<ResidentUser*>& left_behind);
   ResidentUser* guest_at_home_of(std::uint64_t hash) const noexcept;
   void* allocate_block(std::size_t bytes, std::uint64_t hash);
   void free_block(ResidentUser* user) noexcept;
   static bool fits_place(std::size_t bytes) noexcept { return bytes <= PlacedBlocks::block_bytes; }
-  static std::size_t taken(std::size_t bytes) noexcept {
-    return fits_place(bytes) ? PlacedBlocks::block_bytes : SecretArena::taken(bytes);
+  std::size_t taken(const ResidentUser& user) const noexcept {
+    return places_.owns(&user) ? PlacedBlocks::block_bytes : SecretArena::taken(user.block_bytes);
   }
   void note_memory() noexcept;
 
@@ -67,9 +68,11 @@ class Directory::Shard {
   std::atomic<DirectoryTable*>& table_;
   SecretArena arena_;
   PlacedBlocks places_{arena_};
-  std::size_t places_bytes_max_ = ~std::size_t{0};
+  bool with_places_ = true;
+  unsigned puts_with_readers_ = 0;         // put()s that wait for readers of what they replaced
+  unsigned takes_ = 0;                     // take()s that wait for readers: nobody moves meanwhile
   std::size_t move_at_ = nothing_to_move;  // the slot where moving users to their places goes on
-  unsigned move_rounds_ = 0;               // that are still to be gone, with this one
+  unsigned move_rounds_ = 0;               // rounds left_behind, this one included
   std::size_t hand_ = 0;                   // where the next sweep begins
   std::vector<ResidentUser*> evicted_;     // readers may still hold these
   // Copies for readers of the figures, written under the mutex.
@@ -82,37 +85,41 @@ void Directory::Shard::note_memory() noexcept {
 }
 
 void Directory::Shard::free_block(ResidentUser* user) noexcept {
+  block_bytes_.fetch_sub(taken(*user), std::memory_order_relaxed);
+  if (places_.owns(user)) return places_.release(user);
   const std::size_t bytes = user->block_bytes;
-  if (places_.owns(user)) {
-    places_.release(user);
-  } else {
-    arena_.release(user, bytes);
-  }
-  block_bytes_.fetch_sub(taken(bytes), std::memory_order_relaxed);
+  arena_.release(user, bytes);
 }
 
 void* Directory::Shard::allocate_block(std::size_t bytes, std::uint64_t hash) {
-  void* block = fits_place(bytes) ? places_.allocate(hash) : nullptr;
-  if (block == nullptr) block = arena_.allocate(bytes);
-  block_bytes_.fetch_add(taken(bytes), std::memory_order_relaxed);
+  if (void* const place = fits_place(bytes) ? places_.allocate(hash) : nullptr) {
+    block_bytes_.fetch_add(PlacedBlocks::block_bytes, std::memory_order_relaxed);
+    return place;
+  }
+  void* const block = arena_.allocate(bytes);
+  block_bytes_.fetch_add(SecretArena::taken(bytes), std::memory_order_relaxed);
   return block;
 }
 
-// A new piece takes over some users' homes; rounds over the table bring to theirs who lives far from it, as far as there is
-// a free place. The slots tell who that is: nobody else's memory is touched.
-void Directory::Shard::grow_places() {
-  if (users.load(std::memory_order_relaxed) < users_worth_places || !places_.nearly_full()) return;
-  for (std::size_t wanted = places_.pieces_wanted(); wanted > 0; --wanted) {
-    if (!places_.can_grow() || arena_.slab_bytes_used() + PlacedBlocks::piece_bytes > places_bytes_max_) return;
-    places_.add_piece();
-    move_at_ = 0;
-    move_rounds_ = 2;
+// A new piece takes over some users' homes; rounds over the table bring home who lives far from it, as far as there is a
+// free place. Whoever lives in the piece that their home is in is not looked at: the slot tells. A guest of that very piece
+// stays one, and a round goes on only while more users come.
+void Directory::Shard::grow_places() noexcept {
+  if (!with_places_ || users.load(std::memory_order_relaxed) < users_worth_places || !places_.nearly_full()) return;
+  try {
+    for (std::size_t wanted = places_.pieces_wanted(); wanted > 0 && places_.can_grow(); --wanted) {
+      places_.add_piece();
+      move_at_ = 0;
+      move_rounds_ = 2;
+    }
+  } catch (const std::bad_alloc&) {
+    // There may still be room for a block, which is all that is needed.
   }
 }
 
-// Goes on with that round. `left`: blocks that nobody finds any more, to be freed after their readers; has room.
-void Directory::Shard::move_some(DirectoryTable& held, std::vector<ResidentUser*>& left) {
-  if (move_at_ == nothing_to_move) return;
+// Goes on with that round. `left_behind`: blocks that nobody finds any more, to be freed after their readers; has room.
+void Directory::Shard::move_some(DirectoryTable& held, std::vector<ResidentUser*>& left_behind) {
+  if (move_at_ == nothing_to_move || takes_ > 0) return;
   constexpr std::size_t ahead = 8;
   const auto far_from_home = [&](std::size_t slot) -> ResidentUser* {
     ResidentUser* const user = held.at(slot);
@@ -127,24 +134,24 @@ void Directory::Shard::move_some(DirectoryTable& held, std::vector<ResidentUser*
     if (user == nullptr || !fits_place(user->block_bytes)) continue;
     const std::uint64_t hash = hash_user(user->name());
     if (void* const home = places_.allocate_at_home(hash)) {
-      move(held, move_at_, *user, home, left);
+      move(held, move_at_, *user, hash, home, left_behind);
     } else if (ResidentUser* const guest = move_rounds_ > 1 ? guest_at_home_of(hash) : nullptr) {
       // The guest's place will be free in the next round.
       const std::uint64_t guest_hash = hash_user(guest->name());
       const DirectoryTable::Found found = held.find(guest->name(), guest_hash);
       void* const other = found.user == guest ? places_.allocate(guest_hash) : nullptr;
-      if (other != nullptr) move(held, found.at, *guest, other, left);
+      if (other != nullptr) move(held, found.at, *guest, guest_hash, other, left_behind);
     }
   }
   if (move_at_ < held.capacity()) return;
   move_at_ = --move_rounds_ > 0 ? 0 : nothing_to_move;
 }
 
-void Directory::Shard::move(DirectoryTable& held, std::size_t slot, ResidentUser& user, void* to,
-                            std::vector<ResidentUser*>& left) {
-  held.replace(slot, make_copy(to, user), hash_user(user.name()));
-  block_bytes_.fetch_add(taken(user.block_bytes), std::memory_order_relaxed);
-  left.push_back(&user);
+void Directory::Shard::move(DirectoryTable& held, std::size_t slot, ResidentUser& user, std::uint64_t hash, void* to,
+                            std::vector<ResidentUser*>& left_behind) {
+  held.replace(slot, make_copy(to, user), hash);
+  block_bytes_.fetch_add(PlacedBlocks::block_bytes, std::memory_order_relaxed);
+  left_behind.push_back(&user);
 }
 
 // Somebody whose own places are elsewhere, at one of the places of this hash.
@@ -174,32 +181,34 @@ std::unique_ptr<DirectoryTable> Directory::Shard::grow_if_full() {
 void Directory::Shard::put(const LoadedUser& loaded, std::uint64_t hash) {
   const std::size_t bytes = resident_bytes(loaded.record);
   std::unique_ptr<DirectoryTable> outgrown;
-  std::vector<ResidentUser*> left;
+  std::vector<ResidentUser*> left_behind;
   {
     const std::lock_guard lock(mutex_);
-    outgrown = grow_if_full();
     grow_places();
-    left.reserve(move_at_ == nothing_to_move ? 1 : 1 + 2 * slots_moved_max);
+    left_behind.reserve(move_at_ == nothing_to_move ? 1 : 1 + slots_moved_max);
+    outgrown = grow_if_full();
     DirectoryTable& held = *table_.load(std::memory_order_acquire);
     ResidentUser* const fresh = make_resident(allocate_block(bytes, hash), loaded);
     const DirectoryTable::Found old = held.find(loaded.record.user, hash);
     if (old.user != nullptr) {
       carry_over(*old.user, *fresh);
       held.replace(old.at, fresh, hash);
-      left.push_back(old.user);
+      left_behind.push_back(old.user);
     } else {
       held.insert(fresh, hash);
       users.fetch_add(1, std::memory_order_relaxed);
       loads.fetch_add(1, std::memory_order_relaxed);
     }
-    move_some(held, left);
+    move_some(held, left_behind);
+    if (!left_behind.empty()) ++puts_with_readers_;
     note_memory();
   }
-  if (left.empty() && outgrown == nullptr) return;
+  if (left_behind.empty() && outgrown == nullptr) return;
   wait_for_readers();
-  if (left.empty()) return;
+  if (left_behind.empty()) return;
   const std::lock_guard lock(mutex_);
-  for (ResidentUser* const user : left) free_block(user);
+  --puts_with_readers_;
+  for (ResidentUser* const user : left_behind) free_block(user);
   note_memory();
 }
 
@@ -208,7 +217,16 @@ std::optional<LastWords> Directory::Shard::take(std::string_view user, std::uint
   words.replay.reserve(devices_per_user_max);
   ResidentUser* erased = nullptr;
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    // While moves wait for readers, one who verifies may be on a block that this user has moved from, and will look for
+    // them again: until then they stay, since a charge is taken back where the user is.
+    if (puts_with_readers_ > 0) {
+      ++takes_;
+      lock.unlock();
+      wait_for_readers();
+      lock.lock();
+      --takes_;
+    }
     DirectoryTable& held = *table_.load(std::memory_order_acquire);
     const DirectoryTable::Found found = held.find(user, hash);
     if (found.user == nullptr) return std::nullopt;
@@ -254,7 +272,7 @@ std::size_t Directory::Shard::sweep(std::size_t target_bytes, UserStripes& strip
     }
     held.erase(hand_);
     evicted_.push_back(user);
-    bytes -= taken(user->block_bytes);
+    bytes -= taken(*user);
     ++count;
   }
   users.fetch_sub(count, std::memory_order_relaxed);
@@ -277,8 +295,8 @@ Directory::Directory() {
 }
 Directory::~Directory() = default;
 
-void Directory::bound_places(std::size_t shard_bytes_max) noexcept {
-  for (const auto& one : shards_) one->bound_places(shard_bytes_max);
+void Directory::leave_out_places() noexcept {
+  for (const auto& one : shards_) one->leave_out_places();
 }
 
 void Directory::put(const LoadedUser& loaded) {

@@ -33,7 +33,7 @@ class Directory {
   // Inside a ReadScope. Starts the fetch of what find() will touch first.
   void prefetch(std::uint64_t hash) const noexcept { table(hash).prefetch(hash); }
   // Inside a ReadScope, some work after prefetch(): starts the fetch of the block that is probably the user's, and returns
-  // it for find(); nullptr: the user is hardly resident.
+  // it for find(); nullptr: the user was not resident a moment ago.
   ResidentUser* prefetch_user(std::uint64_t hash) const noexcept { return table(hash).prefetch_user(hash); }
   // In the same ReadScope: as find(), without a search where `likely` is the user.
   ResidentUser* find(std::string_view user, std::uint64_t hash, ResidentUser* likely) const noexcept {
@@ -44,7 +44,7 @@ class Directory {
   // Makes the user resident, or replaces the resident block: its words are frozen, carried over (the throttle word as
   // it stands; replay words by device id: the store's where the device is new, the later of the two where both have one) and
   // live on in the new block. Now and then some other users' blocks move meanwhile to where a look-up expects them: their
-  // words are frozen for the time between two instructions, and who meets one looks the user up again.
+  // words are frozen while they are copied, and who meets one looks the user up again.
   void put(const LoadedUser& user);
   // No longer resident; its words are frozen, and returned. nullopt: was not resident.
   std::optional<LastWords> take(std::string_view user);
@@ -63,8 +63,8 @@ class Directory {
     std::size_t slabs = 0;  // what the blocks lie in, and the table: what the system sees
   };
   Memory memory(std::size_t shard) const noexcept;
-  // Before any user is there: places take no more than this much of a shard's memory (see PlacedBlocks).
-  void bound_places(std::size_t shard_bytes_max) noexcept;
+  // Before any user is there: no PlacedBlocks, whose pieces stay when users go.
+  void leave_out_places() noexcept;
   static std::size_t shard_of(std::uint64_t hash) noexcept { return hash % shard_count; }
 
   // Any thread, no lock.

@@ -38,6 +38,7 @@ inline std::size_t first_line(std::uint64_t hash) {
 }
 
 // Bit i: slot i of the line has the hash's tag, or had it a moment ago. No branch depends on where in the line that is.
+// Plain loads: on x86 each aligned half of one is read whole, and what is found is read again as what it is, an atomic.
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
 inline std::uint32_t with_tag(const std::uint64_t* line, std::uint64_t hash) {
   const auto* const slots = reinterpret_cast<const __m128*>(line);

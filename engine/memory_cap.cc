@@ -19,8 +19,8 @@ constexpr std::chrono::milliseconds retry_pause{20};
 MemoryCap::MemoryCap(Directory& directory, Committer& committer, UserStripes& stripes, std::size_t bytes_max)
     : directory_(directory), committer_(committer), stripes_(stripes), shard_bytes_max_(bytes_max / Directory::shard_count) {
   if (shard_bytes_max_ == 0) return;
-  // Pieces of places stay when users go; what is left over must do for everybody else.
-  directory_.bound_places(part(10));
+  // Memory must follow whoever is there, of whatever size.
+  directory_.leave_out_places();
   thread_ = std::thread([this] { run(); });
 }
 

@@ -1,7 +1,7 @@
 // Places of one size for the blocks of users, four of which each user's hash chooses as their home. A look-up fetches these
 // while it still fetches the table's slot: whose block is at home misses memory once instead of twice. The table alone says
-// where a block is; a home is no more than likely. Nine places of ten are taken, by nine users of ten at home and by guests
-// who found theirs taken.
+// where a block is; a home is no more than likely. Nine places of ten are taken, nine of ten by users at home (fewer with
+// hundreds of pieces, whose shares of homes differ) and the others by guests, who found theirs taken.
 //
 // Memory comes in pieces as users come. Hashes are spread over the pieces by buckets; a new piece takes buckets from the
 // others, whose users then live elsewhere than their hash says until somebody moves them (Directory does).

@@ -186,6 +186,38 @@ TEST(Directory, LosesNoWordOfUsersWhoMove) {
   EXPECT_GT(moved, watched / 2);
 }
 
+// Somebody goes while others move: their last words are those that the threads who charged them know of.
+TEST(Directory, TakesWordsAsTheyAreWhileUsersMove) {
+  Directory directory;
+  constexpr std::uint64_t watched = 4'000, people = 300'000;
+  const auto name = [](std::uint64_t i) { return "person." + std::to_string(i) + "@example.org"; };
+  std::atomic<bool> done = false;
+  std::atomic<std::uint64_t> taken = 0;
+  {
+    const RcuThread rcu;
+    for (std::uint64_t i = 0; i < watched; ++i) directory.put(person(name(i), i + 1));
+  }
+  std::thread remover([&] {
+    const RcuThread rcu;
+    for (std::uint64_t i = 0; !done; i = (i + 1) % watched) {
+      const auto words = directory.take(name(i));
+      ASSERT_TRUE(words);
+      ASSERT_EQ(words->number.value, i + 1);
+      ASSERT_FALSE(ThrottleWord{words->throttle.word}.frozen());
+      ++taken;
+      directory.put(person(name(i), i + 1));
+    }
+  });
+  {
+    const RcuThread rcu;
+    for (std::uint64_t i = watched; i < people; ++i) directory.put(person(name(i), i + 1));
+  }
+  done = true;
+  remover.join();
+  EXPECT_EQ(directory.size(), people);
+  EXPECT_GT(taken, 100u);
+}
+
 TEST(Directory, TakesLessThanTwoHundredBytesAPerson) {
   const RcuThread rcu;
   Directory directory;

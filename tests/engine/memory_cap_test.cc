@@ -82,25 +82,6 @@ TEST(MemoryCap, HoldsWhileEverybodyIsAskedAboutOnce) {
   EXPECT_EQ(crowded.engine.directory.loads() - crowded.engine.directory.evictions(), crowded.engine.directory.size());
 }
 
-// Enough memory for people to have places that their hash chooses, and pieces of them are never given back.
-TEST(MemoryCap, HoldsWherePeopleHavePlaces) {
-  const RcuThread rcu;
-  MemoryStore store;
-  constexpr std::size_t bytes_max = 32 * mib;
-  constexpr std::uint64_t people = 400'000;
-  Engine engine{store, Policy{}, best_kernel(), bytes_max};
-  for (std::uint64_t i = 1; i <= people; ++i) store.put_bulk(std::vector{stored_user(i)});
-  std::size_t peak = 0;
-  for (int round = 0; round < 2; ++round) {
-    for (std::uint64_t i = 1; i <= people; ++i) {
-      ASSERT_TRUE(engine.registrar.load(stored_user(i).user)) << i;
-      peak = std::max(peak, engine.directory.bytes());
-    }
-  }
-  EXPECT_LE(peak, bytes_max);
-  EXPECT_GT(engine.directory.size() * 200, bytes_max / 2);
-}
-
 TEST(MemoryCap, WithoutOneEverybodyStays) {
   const RcuThread rcu;
   MemoryStore store;
