@@ -72,7 +72,7 @@ class Directory::Shard {
   unsigned puts_with_readers_ = 0;         // put()s that wait for readers of what they replaced
   unsigned takes_ = 0;                     // take()s that wait for readers: nobody moves meanwhile
   std::size_t move_at_ = nothing_to_move;  // the slot where moving users to their places goes on
-  unsigned move_rounds_ = 0;               // rounds left_behind, this one included
+  unsigned move_rounds_ = 0;               // rounds to go, this one included
   std::size_t hand_ = 0;                   // where the next sweep begins
   std::vector<ResidentUser*> evicted_;     // readers may still hold these
   // Copies for readers of the figures, written under the mutex.

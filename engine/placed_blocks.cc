@@ -25,17 +25,22 @@ void PlacedBlocks::add_piece() {
       piece_of_bucket_[at].store(added->memory, std::memory_order_relaxed);
     }
   }
-  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), added->memory,
-                                      [](const unsigned char* memory, const auto& piece) { return memory < piece->memory; });
-  pieces_.insert(after, std::move(added));
+  const std::size_t before = pieces_up_to(added->memory);
+  pieces_.insert(pieces_.begin() + static_cast<std::ptrdiff_t>(before), std::move(added));
+}
+
+// How many pieces begin at or before the address.
+std::size_t PlacedBlocks::pieces_up_to(const unsigned char* address) const noexcept {
+  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), address,
+                                      [](const unsigned char* sought, const auto& piece) { return sought < piece->memory; });
+  return static_cast<std::size_t>(after - pieces_.begin());
 }
 
 PlacedBlocks::Piece* PlacedBlocks::piece_holding(const void* block) const noexcept {
   const auto* const address = static_cast<const unsigned char*>(block);
-  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), address,
-                                      [](const unsigned char* memory, const auto& piece) { return memory < piece->memory; });
-  if (after == pieces_.begin()) return nullptr;
-  Piece* const piece = std::prev(after)->get();
+  const std::size_t up_to = pieces_up_to(address);
+  if (up_to == 0) return nullptr;
+  Piece* const piece = pieces_[up_to - 1].get();
   return address < piece->memory + piece_bytes ? piece : nullptr;
 }
 

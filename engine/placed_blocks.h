@@ -86,6 +86,7 @@ class PlacedBlocks {
     const std::uint64_t part = (hash * spread[choice] >> 20) & 0xffffffff;
     return (part * places_per_piece) >> 32;
   }
+  std::size_t pieces_up_to(const unsigned char* address) const noexcept;
   Piece* piece_of(std::uint64_t hash) const noexcept;
   Piece* piece_holding(const void* block) const noexcept;
   void* take(Piece& piece, std::size_t place) noexcept;

@@ -1,5 +1,6 @@
 #include "engine/resident_user.h"
 
+#include <cstddef>
 #include <cstring>
 #include <new>
 
@@ -97,16 +98,12 @@ ResidentUser* make_copy(void* memory, ResidentUser& old) {
   user->in_use.store(1, std::memory_order_relaxed);
   for (std::size_t i = 0; i < old.device_count; ++i) {
     ResidentDevice& from = old.devices()[i];
-    new (user->devices() + i) ResidentDevice{.replay = Cell(from.replay.freeze()),
-                                             .id = from.id,
-                                             .slot = from.slot,
-                                             .period_s = from.period_s,
-                                             .algorithm = from.algorithm,
-                                             .digits = from.digits,
-                                             .key_state_offset = from.key_state_offset,
-                                             .name_offset = from.name_offset,
-                                             .name_bytes = from.name_bytes,
-                                             .enabled = from.enabled};
+    auto* const device = new (user->devices() + i) ResidentDevice{};
+    new (&device->replay) Cell(from.replay.freeze());
+    constexpr std::size_t after_cell = sizeof(Cell);
+    static_assert(offsetof(ResidentDevice, replay) == 0);
+    std::memcpy(reinterpret_cast<std::uint8_t*>(device) + after_cell,
+                reinterpret_cast<const std::uint8_t*>(&from) + after_cell, sizeof(ResidentDevice) - after_cell);
   }
   const std::size_t rest_at = sizeof(ResidentUser) + old.device_count * sizeof(ResidentDevice);
   std::memcpy(static_cast<std::uint8_t*>(memory) + rest_at, reinterpret_cast<const std::uint8_t*>(&old) + rest_at,
