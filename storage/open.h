@@ -31,6 +31,7 @@ struct RocksStoreOptions {
   std::uint64_t wal_bytes_max = 128ull << 20;
   std::size_t unfolded_cells_max = 200000;   // journal cells that start a fold
   std::uint32_t fold_interval_ms = 10000;    // and the age that does
+  std::size_t table_rows_min = 2048;         // of a shard in a fold, that get a table file of their own
   std::uint32_t audit_retention_days = 400;  // 0: entries of the audit trail are kept for ever
   std::filesystem::path backup_dir;          // where Store::back_up() goes; empty: nowhere
   std::uint32_t backups_kept = 7;

@@ -103,43 +103,66 @@ void RocksStore::fold() {
 // The usual rank: with a lower one it would be stopped within a batch, until the scheduler's next tick, and whoever commits
 // waits for it. So everything between two pauses is short.
 void RocksStore::write_state(const Overlay& cells) {
-  using Cell = std::pair<engine::CellKey, Overlay::Entry>;
-  std::array<std::vector<Cell>, shard_count> by_shard;  // each shard is a column family of its own
-  for (std::vector<Cell>& shard : by_shard) shard.reserve(cells.cells.size() / shard_count * 5 / 4);
+  using Row = StateTables::Row;
+  std::array<std::vector<Row>, shard_count> by_shard;  // each shard is a column family of its own
+  for (std::vector<Row>& shard : by_shard) shard.reserve(cells.cells.size() / shard_count * 5 / 4);
   cells.cells.for_each([&](const engine::CellKey& key, const Overlay::Entry& entry) {
     engine::give_way();
     if (!cells.erased_users.contains(key.user.value)) by_shard[shard_of(key.user)].emplace_back(key, entry);
   });
-  rocksdb::WriteBatch batch;
-  // Then it stands back for as long as that took, unless more has come meanwhile than it can keep up with.
-  const auto write = [&] {
-    const auto begin = std::chrono::steady_clock::now();
-    const rocksdb::Status status = database_.db->Write({}, &batch);
-    if (!status.ok()) throw engine::StoreError(status.ToString());
-    batch.Clear();
-    if (!stopping_ && !folds_behind_.load(std::memory_order_relaxed))
-      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin, pause_max));
-  };
   for (std::size_t shard = 0; shard < shard_count; ++shard) {
-    std::sort(by_shard[shard].begin(), by_shard[shard].end(),
-              [](const Cell& a, const Cell& b) { return a.first < b.first; });
-    rocksdb::ColumnFamilyHandle* const family = database_.state[shard];
-    for (const auto& [key, entry] : by_shard[shard]) {
-      if (entry.erased) {
-        batch.Delete(family, encode_cell_key(key));
-      } else {
-        // Not a put: the row may hold a later value already, from a thread that was quicker to queue it.
-        batch.Merge(family, encode_cell_key(key), encode_cell_value(entry.value));
-      }
-      if (static_cast<std::size_t>(batch.Count()) >= rows_per_batch) write();
+    std::vector<Row>& rows = by_shard[shard];
+    std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.first < b.first; });
+    if (state_tables_.takes(database_.state[shard], rows.size())) {
+      const auto begin = std::chrono::steady_clock::now();
+      state_tables_.add(database_.state[shard], rows);
+      stand_back(begin);
+    } else {
+      write_rows(shard, rows);
     }
-    by_shard[shard] = {};
+    rows = {};
   }
+  rocksdb::WriteBatch batch;
   for (const std::uint64_t number : cells.erased_users) {
-    batch.DeleteRange(database_.state[shard_of(engine::UserNumber{number})], encode_cell_key({{number}, 0}),
-                      encode_cell_key({{number + 1}, 0}));
+    const CellRowKey begin = encode_cell_key({{number}, 0});
+    const CellRowKey end = encode_cell_key({{number + 1}, 0});
+    batch.DeleteRange(database_.state[shard_of(engine::UserNumber{number})], {begin.data(), begin.size()},
+                      {end.data(), end.size()});
+    if (static_cast<std::size_t>(batch.Count()) >= rows_per_batch) write_pausing(batch);
   }
-  if (batch.Count() > 0) write();
+  write_pausing(batch);
+}
+
+void RocksStore::write_rows(std::size_t shard, std::span<const StateTables::Row> rows) {
+  rocksdb::ColumnFamilyHandle* const family = database_.state[shard];
+  rocksdb::WriteBatch batch;
+  for (const auto& [key, entry] : rows) {
+    const CellRowKey row = encode_cell_key(key);
+    if (entry.erased) {
+      batch.Delete(family, {row.data(), row.size()});
+    } else {
+      // Not a put: the row may hold a later value already, from a thread that was quicker to queue it.
+      const CellRowValue value = encode_cell_value(entry.value);
+      batch.Merge(family, {row.data(), row.size()}, {value.data(), value.size()});
+    }
+    if (static_cast<std::size_t>(batch.Count()) >= rows_per_batch) write_pausing(batch);
+  }
+  write_pausing(batch);
+}
+
+void RocksStore::write_pausing(rocksdb::WriteBatch& batch) {
+  if (batch.Count() == 0) return;
+  const auto begin = std::chrono::steady_clock::now();
+  const rocksdb::Status status = database_.db->Write({}, &batch);
+  if (!status.ok()) throw engine::StoreError(status.ToString());
+  batch.Clear();
+  stand_back(begin);
+}
+
+// For as long as that took, unless more has come meanwhile than a fold can keep up with.
+void RocksStore::stand_back(std::chrono::steady_clock::time_point begin) const {
+  if (stopping_ || folds_behind_.load(std::memory_order_relaxed)) return;
+  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin, pause_max));
 }
 
 void RocksStore::fail_for_good(const std::string& reason) noexcept {

@@ -180,9 +180,10 @@ std::optional<std::uint32_t> oldest_seal(std::string_view user, std::string_view
   return oldest;
 }
 
-std::string encode_cell_key(engine::CellKey key) {
-  std::string out = encode_big_endian(key.user.value);
-  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(key.slot >> shift);
+CellRowKey encode_cell_key(engine::CellKey key) {
+  CellRowKey out;
+  for (std::size_t i = 0; i < 8; ++i) out[i] = static_cast<char>(key.user.value >> (56 - 8 * i));
+  for (std::size_t i = 0; i < 4; ++i) out[8 + i] = static_cast<char>(key.slot >> (24 - 8 * i));
   return out;
 }
 
@@ -193,10 +194,12 @@ std::uint32_t decode_cell_slot(std::string_view key) {
   return slot;
 }
 
-std::string encode_cell_value(const engine::CellValue& value) {
-  std::string out;
-  put(out, value.word);
-  put(out, value.receipt);
+CellRowValue encode_cell_value(const engine::CellValue& value) {
+  CellRowValue out;
+  for (std::size_t i = 0; i < 8; ++i) {
+    out[i] = static_cast<char>(value.word >> (8 * i));
+    out[8 + i] = static_cast<char>(value.receipt >> (8 * i));
+  }
   return out;
 }
 

@@ -25,6 +25,7 @@
 // was erased is an orphan row, not a wrong one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -51,9 +52,17 @@ engine::UserSummary summarise_row(std::string_view user, std::string_view row);
 // Without opening a secret. The oldest key that seals one in there; nullopt: there is none.
 std::optional<std::uint32_t> oldest_seal(std::string_view user, std::string_view row);
 
-std::string encode_cell_key(engine::CellKey key);
+using CellRowKey = std::array<char, 12>;
+using CellRowValue = std::array<char, 16>;
+CellRowKey encode_cell_key(engine::CellKey key);
+inline std::string_view view(const CellRowKey& key) {
+  return {key.data(), key.size()};
+}
+inline std::string_view view(const CellRowValue& value) {
+  return {value.data(), value.size()};
+}
 std::uint32_t decode_cell_slot(std::string_view key);
-std::string encode_cell_value(const engine::CellValue& value);
+CellRowValue encode_cell_value(const engine::CellValue& value);
 engine::CellValue decode_cell_value(std::string_view bytes);
 
 void begin_block(std::string& block);

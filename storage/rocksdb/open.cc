@@ -89,7 +89,7 @@ class LaterCell : public rocksdb::AssociativeMergeOperator {
       const std::uint32_t slot = decode_cell_slot({key.data(), key.size()});
       engine::CellValue later = decode_cell_value({value.data(), value.size()});
       if (held != nullptr) later = engine::newer(slot, decode_cell_value({held->data(), held->size()}), later);
-      *result = encode_cell_value(later);
+      *result = view(encode_cell_value(later));
       return true;
     } catch (const engine::StoreError&) {
       return false;  // RocksDB reports the row as corrupt
@@ -112,6 +112,15 @@ rocksdb::ColumnFamilyOptions family_options(const RocksStoreOptions& options, co
   family.arena_block_size = 128 * 1024;  // there are 36 families
   family.compression = rocksdb::kLZ4Compression;
   return family;
+}
+
+// Each large fold leaves a table in level 0, and merging those into the rest costs as much as that has, so it is done for
+// many at once: who is loaded looks into more of them, and their filters say no. Writers need not wait for that.
+void state_options(rocksdb::ColumnFamilyOptions& family) {
+  family.merge_operator = std::make_shared<LaterCell>();
+  family.level0_file_num_compaction_trigger = 8;
+  family.level0_slowdown_writes_trigger = 40;
+  family.level0_stop_writes_trigger = 60;
 }
 
 }  // namespace
@@ -158,7 +167,7 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
   }
   for (std::size_t i = 0; i < shard_count; ++i) {
     families.emplace_back(shard_name("state", i), family_options(options, cache, true));
-    families.back().options.merge_operator = std::make_shared<LaterCell>();
+    state_options(families.back().options);
   }
   families.emplace_back("audit", family_options(options, cache, true));
   families.emplace_back("audit.index", family_options(options, cache, false));

@@ -47,7 +47,8 @@ RocksStore::RocksStore(OpenedDatabase opened, const RocksStoreOptions& options)
       database_(std::move(opened.database)),
       keys_(std::move(opened.keys)),
       audit_(*database_.db, database_.documents, database_.audit, database_.audit_index, keys_.audit_key()),
-      fence_(read_fence(options.data_dir)) {
+      fence_(read_fence(options.data_dir)),
+      state_tables_(*database_.db, options.data_dir / "folding", options.table_rows_min) {
   read_keys_report(opened.master_key_fingerprint);
   report_.resealing = report_.data_keys.size() > 1;  // nobody else is there yet
   if (const auto number = get(database_, database_.documents, next_number_key)) next_number_ = decode_u64(*number);
@@ -204,7 +205,7 @@ std::optional<engine::LoadedUser> RocksStore::load(std::string_view user) {
     }
   }
   for (auto& [key, value] : cells) {
-    const auto folded = get(database_, database_.state[shard_of(loaded.record.number)], encode_cell_key(key));
+    const auto folded = get(database_, database_.state[shard_of(loaded.record.number)], view(encode_cell_key(key)));
     if (folded) value = engine::newer(key.slot, value, decode_cell_value(*folded));
   }
   loaded.throttle = cells.front().second;

@@ -2,8 +2,8 @@
 //
 // advance() writes one journal block with all cells of a group, and the rows of its changes, in one batch with one sync. A
 // fold thread carries the newest cell values into the state rows behind, in bulk and sorted, and drops the blocks that they
-// came in. A failed write is never tried again: the store takes no more writes until it is opened anew, because what a
-// failed sync left on disk is unknown.
+// came in; where a shard has many, as a table file of its own. A failed write is never tried again: the store takes no more
+// writes until it is opened anew, because what a failed sync left on disk is unknown.
 #pragma once
 
 #include <rocksdb/db.h>
@@ -26,6 +26,7 @@
 #include "storage/rocksdb/background_work.h"
 #include "storage/rocksdb/format.h"
 #include "storage/rocksdb/overlay.h"
+#include "storage/rocksdb/state_tables.h"
 
 namespace watchword::storage {
 
@@ -123,6 +124,9 @@ class RocksStore : public engine::Store {
   void fold();
   void retire_audit();
   void write_state(const Overlay& cells);
+  void write_rows(std::size_t shard, std::span<const StateTables::Row> rows);
+  void write_pausing(rocksdb::WriteBatch& batch);
+  void stand_back(std::chrono::steady_clock::time_point begin) const;
 
   using Rotated = tl::expected<engine::KeysReport, engine::RotationFault>;
   Rotated add_data_key(const engine::SecretBytes& master_key, const engine::RotationRequest& request,
@@ -151,6 +155,7 @@ class RocksStore : public engine::Store {
   KeyRing keys_;
   AuditChain audit_;
   const engine::UnixMillis fence_;
+  StateTables state_tables_;
   std::mutex backup_mutex_;  // one at a time
   std::mutex running_backup_mutex_;
   RunningBackup* running_backup_ = nullptr;  // under running_backup_mutex_
