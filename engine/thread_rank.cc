@@ -18,6 +18,8 @@ constexpr int background_nice = 10;
 constexpr int patient_nice = 15;
 constexpr std::chrono::microseconds works_for{200};
 constexpr std::chrono::microseconds sleeps_for{20};
+constexpr std::chrono::microseconds works_briefly_for{50};
+constexpr std::chrono::microseconds sleeps_long_for{100};
 
 // As the kernel has it (sched_setattr(2)); the C library of Debian 12 has no name for it.
 struct SchedAttr {
@@ -33,6 +35,14 @@ struct SchedAttr {
 static_assert(sizeof(SchedAttr) == 48);
 
 thread_local bool pauses = false;
+
+void pause_after(std::chrono::microseconds work, std::chrono::microseconds sleep) noexcept {
+  if (!pauses) return;
+  thread_local std::chrono::steady_clock::time_point since{};
+  if (std::chrono::steady_clock::now() - since < work) return;
+  std::this_thread::sleep_for(sleep);
+  since = std::chrono::steady_clock::now();
+}
 
 void step_back(int by) noexcept {
   rank_as_pausing();
@@ -63,11 +73,11 @@ void rank_as_pausing() noexcept {
 }
 
 void give_way() noexcept {
-  if (!pauses) return;
-  thread_local std::chrono::steady_clock::time_point since{};
-  if (std::chrono::steady_clock::now() - since < works_for) return;
-  std::this_thread::sleep_for(sleeps_for);
-  since = std::chrono::steady_clock::now();
+  pause_after(works_for, sleeps_for);
+}
+
+void give_way_often() noexcept {
+  pause_after(works_briefly_for, sleeps_long_for);
 }
 
 }  // namespace watchword::engine

@@ -29,7 +29,7 @@ struct RocksStoreOptions {
   std::size_t memtable_bytes_max = 128u << 20;  // all column families together
   std::size_t block_cache_bytes = 256u << 20;
   std::uint64_t wal_bytes_max = 128ull << 20;
-  std::size_t unfolded_cells_max = 200000;   // journal cells that start a fold
+  std::size_t unfolded_cells_max = 500000;   // journal cells that start a fold
   std::uint32_t fold_interval_ms = 10000;    // and the age that does
   std::size_t table_rows_min = 2048;         // of a shard in a fold, that get a table file of their own
   std::uint32_t audit_retention_days = 400;  // 0: entries of the audit trail are kept for ever

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,38 @@ constexpr std::size_t rows_per_batch = 32;
 constexpr std::chrono::milliseconds pause_max{2};
 constexpr std::chrono::milliseconds look_interval{200};
 constexpr std::int64_t disk_look_ms = 50;
+
+// On a thread that gives way: it holds no lock that others want.
+template <typename Work>
+auto giving_way(Work&& work) {
+  return std::async(std::launch::async,
+                    [&work] {
+                      pthread_setname_np(pthread_self(), "fold-rows");
+                      engine::rank_as_background();
+                      return work();
+                    })
+      .get();
+}
+
+std::array<std::vector<StateTables::Row>, shard_count> rows_by_shard(const Overlay& cells) {
+  constexpr unsigned steps_between_looks = 64;
+  auto pause = [steps = 0u]() mutable {
+    if (++steps % steps_between_looks == 0) engine::give_way_often();
+  };
+  std::array<std::vector<StateTables::Row>, shard_count> by_shard;
+  for (std::vector<StateTables::Row>& shard : by_shard) shard.reserve(cells.cells.size() / shard_count * 5 / 4);
+  cells.cells.for_each([&](const engine::CellKey& key, const Overlay::Entry& entry) {
+    pause();
+    if (!cells.erased_users.contains(key.user.value)) by_shard[shard_of(key.user)].emplace_back(key, entry);
+  });
+  for (std::vector<StateTables::Row>& rows : by_shard) {
+    std::sort(rows.begin(), rows.end(), [&pause](const auto& a, const auto& b) {
+      pause();
+      return a.first < b.first;
+    });
+  }
+  return by_shard;
+}
 
 }  // namespace
 
@@ -100,22 +133,18 @@ void RocksStore::fold() {
   folding_.clear();
 }
 
-// The usual rank: with a lower one it would be stopped within a batch, until the scheduler's next tick, and whoever commits
-// waits for it. So everything between two pauses is short.
+// What holds RocksDB's writers up is done at the usual rank: with a lower one this would be stopped within a batch, until
+// the scheduler's next tick, and whoever commits waits for it. So everything between two pauses is short. The rest gives
+// way.
 void RocksStore::write_state(const Overlay& cells) {
-  using Row = StateTables::Row;
-  std::array<std::vector<Row>, shard_count> by_shard;  // each shard is a column family of its own
-  for (std::vector<Row>& shard : by_shard) shard.reserve(cells.cells.size() / shard_count * 5 / 4);
-  cells.cells.for_each([&](const engine::CellKey& key, const Overlay::Entry& entry) {
-    engine::give_way();
-    if (!cells.erased_users.contains(key.user.value)) by_shard[shard_of(key.user)].emplace_back(key, entry);
-  });
+  std::array<std::vector<StateTables::Row>, shard_count> by_shard =
+      giving_way([&cells] { return rows_by_shard(cells); });  // each shard is a column family of its own
   for (std::size_t shard = 0; shard < shard_count; ++shard) {
-    std::vector<Row>& rows = by_shard[shard];
-    std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.first < b.first; });
-    if (state_tables_.takes(database_.state[shard], rows.size())) {
+    std::vector<StateTables::Row>& rows = by_shard[shard];
+    if (state_tables_.takes(rows.size())) {
+      giving_way([&] { state_tables_.write(database_.state[shard], rows); });
       const auto begin = std::chrono::steady_clock::now();
-      state_tables_.add(database_.state[shard], rows);
+      state_tables_.link(database_.state[shard]);
       stand_back(begin);
     } else {
       write_rows(shard, rows);

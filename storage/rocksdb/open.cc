@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "storage/master_key.h"
+#include "storage/rocksdb/even_writes.h"
 #include "storage/rocksdb/io_pace.h"
 #include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
@@ -49,9 +50,10 @@ class Warnings : public rocksdb::Logger {
   const std::function<void(const std::string&)> warn_;
 };
 
-rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool create,
+rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool create, rocksdb::Env& env,
                                     std::shared_ptr<rocksdb::EventListener> listener) {
   rocksdb::DBOptions db;
+  db.env = &env;
   db.listeners.push_back(std::move(listener));
   db.create_if_missing = create;
   db.create_missing_column_families = true;  // an older store has not all of them yet
@@ -68,7 +70,6 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.skip_stats_update_on_db_open = true;  // start-up must not grow with the data
   db.skip_checking_sst_file_sizes_on_db_open = true;
   db.info_log = std::make_shared<Warnings>(options.warn);
-  db.bytes_per_sync = 1u << 20;
   // In small pieces, so that whoever commits and the loops need not wait for many.
   db.writable_file_max_buffer_size = static_cast<std::size_t>(IoPace::piece_bytes);
   db.rate_limiter = std::make_shared<IoPace>(IoPace::unlimited_bytes_per_s);
@@ -114,11 +115,14 @@ rocksdb::ColumnFamilyOptions family_options(const RocksStoreOptions& options, co
   return family;
 }
 
-// Each large fold leaves a table in level 0, and merging those into the rest costs as much as that has, so it is done for
-// many at once: who is loaded looks into more of them, and their filters say no. Writers need not wait for that.
-void state_options(rocksdb::ColumnFamilyOptions& family) {
+// Each large fold leaves a table in level 0, and merging those into the rest costs as much as the rest is large, so it is
+// done for many at once: who is loaded looks into more of them, and their filters say no. Not in all shards after the same
+// fold. Writers need not wait for it. And a table goes as low as nothing lies there yet, so with more levels each of the
+// first would get one, all of the same rows.
+void state_options(rocksdb::ColumnFamilyOptions& family, std::size_t shard) {
   family.merge_operator = std::make_shared<LaterCell>();
-  family.level0_file_num_compaction_trigger = 8;
+  family.num_levels = 3;
+  family.level0_file_num_compaction_trigger = static_cast<int>(6 + shard % 8);
   family.level0_slowdown_writes_trigger = 40;
   family.level0_stop_writes_trigger = 60;
 }
@@ -153,8 +157,8 @@ bool known_format(std::string_view format_file_content) {
 namespace {
 
 using Opener =
-    std::function<rocksdb::Status(const std::shared_ptr<rocksdb::EventListener>& listener, const std::string& path,
-                                  const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
+    std::function<rocksdb::Status(rocksdb::Env& env, const std::shared_ptr<rocksdb::EventListener>& listener,
+                                  const std::string& path, const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
                                   std::vector<rocksdb::ColumnFamilyHandle*>* handles, rocksdb::DB** opened)>;
 
 Database open_with(const RocksStoreOptions& options, const Opener& open) {
@@ -167,13 +171,14 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
   }
   for (std::size_t i = 0; i < shard_count; ++i) {
     families.emplace_back(shard_name("state", i), family_options(options, cache, true));
-    state_options(families.back().options);
+    state_options(families.back().options, i);
   }
   families.emplace_back("audit", family_options(options, cache, true));
   families.emplace_back("audit.index", family_options(options, cache, false));
   Database database;
   rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status = open(database.background, database_dir(options).string(), families, &database.all, &opened);
+  const rocksdb::Status status =
+      open(*database.env, database.background, database_dir(options).string(), families, &database.all, &opened);
   if (!status.ok()) {
     throw OpenError(
         "the store in " + options.data_dir.string() + " does not open: " + status.ToString() +
@@ -194,14 +199,16 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
 }  // namespace
 
 Database open_database(const RocksStoreOptions& options, bool create) {
-  return open_with(options, [&](const auto& listener, const auto& path, const auto& families, auto* handles, auto** opened) {
-    return rocksdb::DB::Open(database_options(options, create, listener), path, families, handles, opened);
+  return open_with(options, [&](rocksdb::Env& env, const auto& listener, const auto& path, const auto& families,
+                                auto* handles, auto** opened) {
+    return rocksdb::DB::Open(database_options(options, create, env, listener), path, families, handles, opened);
   });
 }
 
 Database open_database_to_look(const RocksStoreOptions& options) {
-  return open_with(options, [&](const auto& listener, const auto& path, const auto& families, auto* handles, auto** opened) {
-    return rocksdb::DB::OpenForReadOnly(database_options(options, false, listener), path, families, handles, opened);
+  return open_with(options, [&](rocksdb::Env& env, const auto& listener, const auto& path, const auto& families,
+                                auto* handles, auto** opened) {
+    return rocksdb::DB::OpenForReadOnly(database_options(options, false, env, listener), path, families, handles, opened);
   });
 }
 

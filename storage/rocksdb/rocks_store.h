@@ -24,6 +24,7 @@
 #include "storage/open.h"
 #include "storage/rocksdb/audit_chain.h"
 #include "storage/rocksdb/background_work.h"
+#include "storage/rocksdb/even_writes.h"
 #include "storage/rocksdb/format.h"
 #include "storage/rocksdb/overlay.h"
 #include "storage/rocksdb/state_tables.h"
@@ -32,6 +33,7 @@ namespace watchword::storage {
 
 // An open database with its column families by job. Closes what it opened.
 struct Database {
+  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::make_shared<EvenWrites>());  // last out
   std::shared_ptr<BackgroundWork> background = std::make_shared<BackgroundWork>();
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* documents = nullptr;

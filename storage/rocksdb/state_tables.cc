@@ -36,40 +36,39 @@ StateTables::StateTables(rocksdb::DB& db, std::filesystem::path folder, std::siz
   make_private_directory(folder_);
 }
 
-// A table goes to the lowest level in which nothing above it or beside it has its keys. In a family without any file that
-// would be the last of seven, one above the other, and a row's values then lie in all of them.
-bool StateTables::takes(rocksdb::ColumnFamilyHandle* family, std::size_t rows) const {
-  return rows >= rows_min_ && (property(db_, family, rocksdb::DB::Properties::kLiveSstFilesSize) > 0 ||
-                               property(db_, family, rocksdb::DB::Properties::kNumEntriesActiveMemTable) > 0);
+std::string StateTables::path_of(rocksdb::ColumnFamilyHandle* family) const {
+  return (folder_ / (family->GetName() + ".sst")).string();
 }
 
-void StateTables::add(rocksdb::ColumnFamilyHandle* family, std::span<const Row> rows) {
+void StateTables::write(rocksdb::ColumnFamilyHandle* family, std::span<const Row> rows) const {
+  const rocksdb::Options options = db_.GetOptions(family);
+  rocksdb::SstFileWriter table(rocksdb::EnvOptions(options), options, family, /*invalidate_page_cache=*/false);
+  throw_unless(table.Open(path_of(family)));
+  std::size_t until_look = rows_between_looks;
+  for (const auto& [key, entry] : rows) {
+    if (--until_look == 0) {
+      engine::give_way_often();
+      until_look = rows_between_looks;
+    }
+    const CellRowKey row = encode_cell_key(key);
+    // Not a put: there may be a later value already, from a thread that was quicker to queue it.
+    throw_unless(entry.erased ? table.Delete(slice(row)) : table.Merge(slice(row), slice(encode_cell_value(entry.value))));
+  }
+  throw_unless(table.Finish());
+}
+
+void StateTables::link(rocksdb::ColumnFamilyHandle* family) {
   // RocksDB would do it with all writers stopped.
   if (property(db_, family, rocksdb::DB::Properties::kNumEntriesActiveMemTable) > 0 ||
       property(db_, family, rocksdb::DB::Properties::kNumEntriesImmMemTables) > 0) {
     throw_unless(db_.Flush({}, family));
   }
-  const rocksdb::Options options = db_.GetOptions(family);
-  rocksdb::SstFileWriter table(rocksdb::EnvOptions(options), options, family, /*invalidate_page_cache=*/false);
-  const std::string path = (folder_ / family->GetName()).string();
-  throw_unless(table.Open(path));
-  std::size_t until_look = rows_between_looks;
-  for (const auto& [key, entry] : rows) {
-    if (--until_look == 0) {
-      engine::give_way();
-      until_look = rows_between_looks;
-    }
-    const auto row = encode_cell_key(key);
-    // Not a put: there may be a later value already, from a thread that was quicker to queue it.
-    throw_unless(entry.erased ? table.Delete(slice(row)) : table.Merge(slice(row), slice(encode_cell_value(entry.value))));
-  }
-  throw_unless(table.Finish());
   rocksdb::IngestExternalFileOptions linked;
   linked.move_files = true;
   linked.failed_move_fall_back_to_copy = false;
   linked.write_global_seqno = false;  // it would be written into the file, which is synced
   linked.verify_file_checksum = false;
-  throw_unless(db_.IngestExternalFile(family, {path}, linked));
+  throw_unless(db_.IngestExternalFile(family, {path_of(family)}, linked));
 }
 
 }  // namespace watchword::storage

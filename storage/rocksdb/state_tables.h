@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "storage/rocksdb/overlay.h"
@@ -24,13 +25,18 @@ class StateTables {
   // worth its file, and the compaction that it brings about. Throws OpenError.
   StateTables(rocksdb::DB& db, std::filesystem::path folder, std::size_t rows_min);
 
-  // Whether so many rows of this shard are to come through add().
-  bool takes(rocksdb::ColumnFamilyHandle* family, std::size_t rows) const;
-  // `rows` of one shard, none twice, by key. They are on disk when it returns. Nobody else writes to that family meanwhile.
-  // Throws engine::StoreError.
-  void add(rocksdb::ColumnFamilyHandle* family, std::span<const Row> rows);
+  // Whether so many rows of a shard are to come as a table.
+  bool takes(std::size_t rows) const { return rows >= rows_min_; }
+  // Writes the next table of that family. `rows`: of one shard, none twice, by key. Takes no lock of the database. Throws
+  // engine::StoreError.
+  void write(rocksdb::ColumnFamilyHandle* family, std::span<const Row> rows) const;
+  // Makes it part of the family: its rows are there, and on disk. Other writers wait for a moment of this; nobody else
+  // writes to that family meanwhile. Throws engine::StoreError.
+  void link(rocksdb::ColumnFamilyHandle* family);
 
  private:
+  std::string path_of(rocksdb::ColumnFamilyHandle* family) const;
+
   rocksdb::DB& db_;
   const std::filesystem::path folder_;
   const std::size_t rows_min_;
