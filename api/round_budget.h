@@ -11,7 +11,7 @@ namespace watchword::api {
 
 class RoundBudget {
  public:
-  static constexpr std::chrono::nanoseconds round_max = std::chrono::milliseconds(12);
+  static constexpr std::chrono::nanoseconds round_max = std::chrono::milliseconds(8);
   // A full round that took longer has left much to be refused, which grows old: the next one is short. A refusal costs
   // little beside a verification, so the loop soon is where its clients are.
   static constexpr std::chrono::nanoseconds late_after = round_max * 3 / 2;

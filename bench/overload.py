@@ -88,7 +88,7 @@ class Overload:
                 "sent_per_s": over["sent"] / over["seconds"], "goodput": over["good_per_s"] / most,
                 "held_back_per_s": (over["offered"] - over["sent"]) / over["seconds"], "refused_per_s": over["refused"]["count"] / over["seconds"],
                 "refused_ms": over["refused"], "answered_ms": over["answered"], "without_retry_after": over["without_retry_after"],
-                "unanswered": over["unanswered"], "other": over["other"],
+                "unanswered": over["unanswered"], "other": over["other"], "load_cycle_ms": over["own_cycle"],
                 "memory_growth_mib": statistics.median(memory[-quarter:]) - statistics.median(memory[:quarter]),
                 "calm_before": calm, "calm_after": after}
 

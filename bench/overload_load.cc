@@ -22,6 +22,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -121,7 +122,8 @@ class Load {
     while (now < end || (outstanding_ > 0 && now < end + 2'000'000'000)) {
       if (now < end) send_due(begin, now, rate);
       receive();
-      now = now_ns();
+      const std::int64_t before = std::exchange(now, now_ns());
+      cycles_.add(now - before);
     }
     seconds_ = seconds;
     offered_ = static_cast<std::uint64_t>(rate * seconds);
@@ -136,6 +138,8 @@ class Load {
     answered_.print("answered");
     std::printf(",");
     refused_.print("refused");
+    std::printf(",");
+    cycles_.print("own_cycle");
     std::printf(",\"accepted\":%llu,\"last_line\":%llu}\n", static_cast<unsigned long long>(accepted_),
                 static_cast<unsigned long long>(next_));
   }
@@ -228,6 +232,7 @@ class Load {
   double seconds_ = 0;
   std::uint64_t offered_ = 0, sent_ = 0, outstanding_ = 0, other_ = 0, without_retry_after_ = 0, accepted_ = 0;
   Times answered_, refused_;
+  Times cycles_;  // from one sending to the next: what it adds to those times itself
 };
 
 }  // namespace

@@ -1,9 +1,8 @@
-// RocksDB's flushes and compactions: that they give way to loops and committer, and when there are any.
+// RocksDB's flushes and compactions: that they give way to loops and committer, and when there is a flush.
 #pragma once
 
 #include <rocksdb/listener.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -15,15 +14,17 @@ namespace watchword::storage {
 
 class BackgroundWork : public rocksdb::EventListener {
  public:
-  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { begin(flush_until_ms_); }
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
+    give_way();
+    flush_until_ms_ = now_ms() + at_most_ms;
+  }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { flush_until_ms_ = 0; }
-  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { begin(compaction_until_ms_); }
-  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { compaction_until_ms_ = 0; }
+  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { give_way(); }
 
-  // Any thread.
-  bool active() const noexcept {
-    const std::int64_t until_ms =
-        std::max(flush_until_ms_.load(std::memory_order_relaxed), compaction_until_ms_.load(std::memory_order_relaxed));
+  // Any thread. Memory is full soon after a flush has begun, and group commits then wait for its end. Compactions have until
+  // many more tables are there.
+  bool flushing() const noexcept {
+    const std::int64_t until_ms = flush_until_ms_.load(std::memory_order_relaxed);
     return until_ms > 0 && until_ms > now_ms();
   }
 
@@ -36,14 +37,12 @@ class BackgroundWork : public rocksdb::EventListener {
         .count();
   }
   // On the thread that does it, which belongs to the process and does others afterwards.
-  static void begin(std::atomic<std::int64_t>& until_ms) noexcept {
+  static void give_way() noexcept {
     thread_local bool ranked = false;
     if (!std::exchange(ranked, true)) engine::rank_as_background();
-    until_ms = now_ms() + at_most_ms;
   }
 
   std::atomic<std::int64_t> flush_until_ms_{0};
-  std::atomic<std::int64_t> compaction_until_ms_{0};
 };
 
 }  // namespace watchword::storage

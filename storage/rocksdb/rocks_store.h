@@ -96,7 +96,7 @@ class RocksStore : public engine::Store {
   engine::StoreHealth health() const override;
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
   bool behind() const noexcept override {
-    return folds_behind_.load(std::memory_order_relaxed) || database_.background->active();
+    return folds_behind_.load(std::memory_order_relaxed) || database_.background->flushing();
   }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
