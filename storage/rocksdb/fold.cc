@@ -128,9 +128,16 @@ void RocksStore::fold() {
       static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count()),
       std::memory_order_relaxed);
+  // Emptied while nobody waits for it: a million cells take milliseconds. Its memory is kept for the next fold.
+  Overlay folded;
+  {
+    const std::lock_guard lock(overlay_mutex_);
+    folding_since_ms_ = 0;
+    std::swap(folding_, folded);
+  }
+  folded.clear();
   const std::lock_guard lock(overlay_mutex_);
-  folding_since_ms_ = 0;
-  folding_.clear();
+  std::swap(folding_, folded);
 }
 
 // What holds RocksDB's writers up is done at the usual rank: with a lower one this would be stopped within a batch, until
