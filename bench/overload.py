@@ -55,6 +55,7 @@ class Overload:
                 for k in (-1, 0, 1):
                     for i in users:
                         out.write('{"user":"user%d@example.org","code":"%s"}\n' % (i, totp(secret_of(i), step + k)))
+        os.sync()  # or the kernel writes it later, while commits wait for the disk
 
     def measure(self):
         args, run = self.args, self.run

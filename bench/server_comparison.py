@@ -163,6 +163,7 @@ http {
         with open(self.path(name), "w") as out:
             for i in people or range(self.args.users):
                 out.write('{"user":"user%d@example.org","code":"%s"}\n' % (i, code_of(i)))
+        os.sync()  # or the kernel writes it later, while commits wait for the disk
         return self.path(name)
 
     def wrk(self, port, bodies, connections, offset):

@@ -130,6 +130,7 @@ class Bench:
         with open(path, "w") as out:
             for i in range(first, first + count):
                 out.write('{"user":"user-%08d","code":"%s"}\n' % (i, code_of(i, step)))
+        os.sync()  # or the kernel writes it later, while commits wait for the disk
         return path
 
     def start_wrk(self, bodies, connections, seconds):
