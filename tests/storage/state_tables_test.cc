@@ -1,0 +1,177 @@
+// Folds whose rows become table files: every test here makes each fold one, however small, unless it says otherwise.
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <thread>
+
+#include "tests/storage/store_fixture.h"
+
+namespace watchword::storage::test {
+namespace {
+
+class StateTables : public StoreTest {
+ protected:
+  StateTables() {
+    options.table_rows_min = 1;
+    options.fold_interval_ms = 100;
+  }
+
+  std::vector<UserRecord> put_people(int count) {
+    std::vector<UserRecord> people;
+    for (int i = 0; i < count; ++i) {
+      people.push_back(person("user-" + std::to_string(i)));
+      EXPECT_EQ(put(people.back()), Outcome::durable);
+    }
+    return people;
+  }
+  void put_steps(const std::vector<UserRecord>& people, std::int64_t step) {
+    std::vector<CellWrite> cells;
+    for (const UserRecord& user : people) cells.push_back({{user.number, 1}, {ReplayWord::make(step, 0).bits, 7}});
+    std::vector<Outcome> outcomes(cells.size(), Outcome::failed);
+    store->advance(cells, {}, outcomes, {});
+    for (const Outcome outcome : outcomes) ASSERT_EQ(outcome, Outcome::durable);
+  }
+  double figure(const std::string& name) {
+    double sum = 0;
+    for (const StoreFigure& one : store->figures()) sum += one.name == name ? one.value : 0;
+    return sum;
+  }
+  // All that was written is in the state rows.
+  void await_fold() {
+    for (int i = 0; i < 1000 && figure("watchword_journal_lag_cells") > 0; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ASSERT_EQ(figure("watchword_journal_lag_cells"), 0);
+  }
+  std::size_t files_under_way() {
+    const std::filesystem::directory_iterator files(options.data_dir / "folding");
+    return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+  }
+};
+
+TEST_F(StateTables, HoldWhatWasFoldedAndLeaveNoFileBehind) {
+  open();
+  const std::vector<UserRecord> people = put_people(200);
+  const double rows_before = figure("watchword_rocksdb_keys_written_total");
+  put_steps(people, 50);
+  await_fold();
+  EXPECT_LT(figure("watchword_rocksdb_keys_written_total") - rows_before, 100) << "they went through the log";
+  EXPECT_GE(figure("watchword_rocksdb_files"), 16) << "a table in each shard";
+  EXPECT_EQ(files_under_way(), 0u);
+  for (const UserRecord& user : people) {
+    const auto loaded = store->load(user.user);
+    ASSERT_EQ(ReplayWord{loaded->replay.at(0).word}.last_step(), 50);
+    ASSERT_EQ(loaded->replay.at(0).receipt, 7u);
+  }
+  reopen();
+  for (const UserRecord& user : people) ASSERT_EQ(step_of(user.user), 50);
+}
+
+TEST_F(StateTables, OfManyTheLatestValueCountsAlsoAfterTheyAreMerged) {
+  open();
+  const std::vector<UserRecord> people = put_people(100);
+  // More than level 0 takes before they are compacted.
+  for (int step = 1; step <= 20; ++step) {
+    put_steps(people, step);
+    await_fold();
+    ASSERT_EQ(step_of("user-99"), step);
+  }
+  reopen();
+  for (const UserRecord& user : people) ASSERT_EQ(step_of(user.user), 20);
+}
+
+// A slow thread's older value may be committed after a fold has written the newer one.
+TEST_F(StateTables, AnOlderValueAboveDoesNotUndoTheNewerOne) {
+  open();
+  const std::vector<UserRecord> people = put_people(50);
+  put_steps(people, 101);
+  await_fold();
+  put_steps(people, 100);
+  await_fold();
+  EXPECT_EQ(step_of("user-0"), 101);
+  reopen();
+  for (const UserRecord& user : people) ASSERT_EQ(step_of(user.user), 101);
+}
+
+TEST_F(StateTables, AndRowsOfSmallFoldsTakeTurns) {
+  std::vector<UserRecord> people;
+  for (int step = 1; step <= 12; ++step) {
+    options.table_rows_min = step % 3 == 0 ? 1 : 1000;
+    open();
+    if (people.empty()) people = put_people(50);
+    put_steps(people, step);
+    if (step % 2 == 0) await_fold();
+    ASSERT_EQ(step_of("user-0"), step);
+    store.reset();  // folds the rest
+  }
+  // In one life too: a table on top of rows that are in memory alone.
+  options.table_rows_min = 4;
+  open();
+  for (int step = 13; step <= 40; ++step) {
+    put_steps(step % 2 == 0 ? people : std::vector<UserRecord>{people.front(), people.back()}, step);
+    await_fold();
+    ASSERT_EQ(step_of("user-0"), step);
+    ASSERT_EQ(step_of("user-49"), step);
+  }
+  reopen();
+  EXPECT_EQ(step_of("user-0"), 40);
+  EXPECT_EQ(step_of("user-49"), 40);
+  EXPECT_EQ(step_of("user-25"), 40);
+}
+
+TEST_F(StateTables, ForgetWhoAndWhatIsErased) {
+  open();
+  std::vector<UserRecord> people = put_people(50);
+  put_steps(people, 9);
+  await_fold();
+  Change change;
+  change.erase_users.emplace_back("user-3", people[3].number);
+  change.erase_cells.push_back({people[4].number, 1});
+  ASSERT_EQ(write(change), Outcome::durable);
+  people.erase(people.begin() + 3, people.begin() + 5);
+  put_steps(people, 10);
+  await_fold();
+  EXPECT_FALSE(store->load("user-3").has_value());
+  EXPECT_EQ(store->load("user-4")->replay.at(0).word, 0u);
+  reopen();
+  EXPECT_EQ(store->load("user-4")->replay.at(0).word, 0u);
+  EXPECT_EQ(step_of("user-5"), 10);
+}
+
+TEST_F(StateTables, WhatACrashLeftUnderWayIsRemoved) {
+  open();
+  store.reset();
+  std::ofstream(options.data_dir / "folding" / "state.00.sst") << "half a table";
+  open();
+  EXPECT_EQ(files_under_way(), 0u);
+  const std::vector<UserRecord> people = put_people(50);
+  put_steps(people, 3);
+  await_fold();
+  reopen();
+  EXPECT_EQ(step_of("user-49"), 3);
+}
+
+TEST_F(StateTables, AFoldThatCannotWriteStopsTheStoreAndLosesNothing) {
+  open();
+  const std::vector<UserRecord> people = put_people(50);
+  // A folder where the file is to be: also root cannot write that.
+  for (int shard = 0; shard < 16; ++shard) {
+    char name[16];
+    std::snprintf(name, sizeof name, "state.%02x.sst", static_cast<unsigned>(shard));
+    std::filesystem::create_directory(options.data_dir / "folding" / name);
+  }
+  put_steps(people, 5);
+  for (int i = 0; i < 1000 && store->writable(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const StoreHealth health = store->health();
+  EXPECT_TRUE(health.needs_restart);
+  EXPECT_NE(health.reason.find("a table of state rows cannot be written"), std::string::npos) << health.reason;
+  EXPECT_EQ(step_of("user-0"), 5);
+  reopen();
+  for (const UserRecord& user : people) ASSERT_EQ(step_of(user.user), 5);
+  put_steps(people, 6);
+  await_fold();
+  EXPECT_EQ(step_of("user-0"), 6);
+}
+
+}  // namespace
+}  // namespace watchword::storage::test
