@@ -12,11 +12,18 @@ constexpr std::uint8_t row_version = 1;
 constexpr std::uint8_t block_version = 1;
 enum EntryKind : std::uint8_t { entry_write = 1, entry_erase = 2, entry_erase_user = 3 };
 
+// Writes it, and returns where the next one goes.
+template <class Number>
+char* store(char* at, Number value) {
+  const auto bits = static_cast<std::uint64_t>(static_cast<std::make_unsigned_t<Number>>(value));
+  for (std::size_t i = 0; i < sizeof(Number); ++i) *at++ = static_cast<char>(bits >> (8 * i));
+  return at;
+}
+
 template <class Number>
 void put(std::string& out, Number value) {
-  const auto bits = static_cast<std::make_unsigned_t<Number>>(value);
   char bytes[sizeof(Number)];
-  for (std::size_t i = 0; i < sizeof(Number); ++i) bytes[i] = static_cast<char>(static_cast<std::uint64_t>(bits) >> (8 * i));
+  store(bytes, value);
   out.append(bytes, sizeof bytes);
 }
 
@@ -196,10 +203,7 @@ std::uint32_t decode_cell_slot(std::string_view key) {
 
 CellRowValue encode_cell_value(const engine::CellValue& value) {
   CellRowValue out;
-  for (std::size_t i = 0; i < 8; ++i) {
-    out[i] = static_cast<char>(value.word >> (8 * i));
-    out[8 + i] = static_cast<char>(value.receipt >> (8 * i));
-  }
+  store(store(out.data(), value.word), value.receipt);
   return out;
 }
 
@@ -218,11 +222,13 @@ void begin_block(std::string& block) {
 }
 
 void append_write(std::string& block, const engine::CellWrite& write) {
-  put(block, std::uint8_t{entry_write});
-  put(block, write.key.user.value);
-  put(block, write.key.slot);
-  put(block, write.value.word);
-  put(block, write.value.receipt);
+  std::array<char, 1 + 8 + 4 + 8 + 8> entry;
+  char* at = store(entry.data(), std::uint8_t{entry_write});
+  at = store(at, write.key.user.value);
+  at = store(at, write.key.slot);
+  at = store(at, write.value.word);
+  store(at, write.value.receipt);
+  block.append(entry.data(), entry.size());
 }
 
 void append_erase(std::string& block, engine::CellKey key) {
