@@ -240,7 +240,7 @@ def measure(args):
     # A durable run takes fresh people: a slice for each.
     points = 3 if args.quick else 5
     slices = points + 2 * pairs
-    # Folds come every 10 s or 200,000 cells as a rule: here, so often that each run has some.
+    # Folds come every 10 s or 500,000 cells as a rule: here, so often that each run has some.
     often = "[data]\nunfolded_cells_max = 20000\n"
     with Server(args, slices * (60_000 if args.quick else 100_000), slices=slices, more=often) as server:
         curves["connections"] = by_connections(args, server)

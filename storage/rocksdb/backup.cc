@@ -159,11 +159,19 @@ tl::expected<engine::BackupReport, engine::BackupRefusal> RocksStore::back_up(Ru
   }
   // What is copied counts twice: it is read and it is written.
   if (!pace_backup(run, 2 * pace)) return tl::unexpected(engine::BackupRefusal::stopped);
+  // RocksDB notes which tables there are, and later how far the log has come: a fold that is linked in between, and ends in
+  // the log, would be in neither. So the one under way is waited for, and those that come are in the log.
+  const auto tables = [this](bool put_off) {
+    const std::lock_guard lock(tables_mutex_);
+    tables_put_off_ = put_off;
+  };
   rocksdb::CreateBackupOptions create;
   create.flush_before_backup = true;
   engine::BackupReport report;
+  tables(true);
   const rocksdb::Status made =
       opened->CreateNewBackupWithMetadata(create, database_.db.get(), std::string(backup_format), &report.id);
+  tables(false);
   if (made.IsIncomplete()) return tl::unexpected(engine::BackupRefusal::stopped);
   throw_unless_done(made, "cannot make the backup");
   const rocksdb::Status sound =

@@ -1,13 +1,19 @@
 // The file system, on which tables go to the disk as they are written. A kernel keeps what was written for itself until
 // somebody syncs the file, and then the disk has half a megabyte at once; whoever commits meanwhile waits behind it.
 // RocksDB's own setting for that (bytes_per_sync) leaves the last megabyte of a file alone.
+//
+// And the file system on which a table that is being linked into the database is not deleted before its first name is gone:
+// RocksDB (7.8) would do so when it cannot tell whether its manifest, which may name the table, reached the disk. One that
+// the manifest does not name is removed by the next start.
 #pragma once
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -30,6 +36,31 @@ class EvenWrites : public rocksdb::FileSystemWrapper {
       *file = std::make_unique<File>(std::move(plain));
     } else {
       *file = std::move(plain);  // logs are synced by whoever needs them
+    }
+    return status;
+  }
+
+  rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override {
+    const rocksdb::IOStatus status = FileSystemWrapper::LinkFile(from, to, options, debug);
+    // Some file systems have no links, and say so in ways of their own. RocksDB then copies.
+    if (!status.ok()) return rocksdb::IOStatus::NotSupported(status.ToString());
+    const std::lock_guard lock(mutex_);
+    linking_[from] = to;
+    return status;
+  }
+  rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [from, to] : linking_) {
+        if (to == name) return rocksdb::IOStatus::OK();
+      }
+    }
+    rocksdb::IOStatus status = FileSystemWrapper::DeleteFile(name, options, debug);
+    if (status.ok()) {
+      const std::lock_guard lock(mutex_);
+      linking_.erase(name);
     }
     return status;
   }
@@ -63,6 +94,9 @@ class EvenWrites : public rocksdb::FileSystemWrapper {
     std::uint64_t size_ = 0;
     std::uint64_t begun_ = 0;  // what is before it was told to go
   };
+
+  std::mutex mutex_;
+  std::map<std::string, std::string> linking_;  // first name of a file, and the other one; under mutex_
 };
 
 }  // namespace watchword::storage

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <future>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,29 +27,36 @@ constexpr std::int64_t disk_look_ms = 50;
 // On a thread that gives way: it holds no lock that others want.
 template <typename Work>
 auto giving_way(Work&& work) {
-  return std::async(std::launch::async,
-                    [&work] {
-                      pthread_setname_np(pthread_self(), "fold-rows");
-                      engine::rank_as_background();
-                      return work();
-                    })
-      .get();
+  const auto ranked = [&work] {
+    pthread_setname_np(pthread_self(), "fold-rows");
+    engine::rank_as_background();
+    return work();
+  };
+  std::future<decltype(work())> done;
+  try {
+    done = std::async(std::launch::async, ranked);
+  } catch (const std::system_error&) {
+    return work();  // no thread can be had now
+  }
+  return done.get();
 }
 
-std::array<std::vector<StateTables::Row>, shard_count> rows_by_shard(const Overlay& cells) {
-  constexpr unsigned steps_between_looks = 64;
-  auto pause = [steps = 0u]() mutable {
-    if (++steps % steps_between_looks == 0) engine::give_way_often();
+std::array<std::vector<StateTables::Row>, shard_count> rows_by_shard(const Overlay& cells,
+                                                                     const std::function<void()>& pause) {
+  constexpr unsigned steps_between_pauses = 64;
+  unsigned steps = 0;
+  const auto step = [&] {
+    if (++steps % steps_between_pauses == 0) pause();
   };
   std::array<std::vector<StateTables::Row>, shard_count> by_shard;
   for (std::vector<StateTables::Row>& shard : by_shard) shard.reserve(cells.cells.size() / shard_count * 5 / 4);
   cells.cells.for_each([&](const engine::CellKey& key, const Overlay::Entry& entry) {
-    pause();
+    step();
     if (!cells.erased_users.contains(key.user.value)) by_shard[shard_of(key.user)].emplace_back(key, entry);
   });
   for (std::vector<StateTables::Row>& rows : by_shard) {
-    std::sort(rows.begin(), rows.end(), [&pause](const auto& a, const auto& b) {
-      pause();
+    std::sort(rows.begin(), rows.end(), [&step](const auto& a, const auto& b) {
+      step();
       return a.first < b.first;
     });
   }
@@ -71,6 +80,7 @@ void RocksStore::run_folds() {
       if (stopping_) return;
     }
     look_at_disk();
+    look_at_tables();
     const auto now = std::chrono::steady_clock::now();
     if (failed_ || disk_low_) continue;
     if (!fold_due_ && now - last < std::chrono::milliseconds(options_.fold_interval_ms)) continue;
@@ -113,7 +123,9 @@ void RocksStore::fold() {
     end = fresh_end_;
   }
   try {
-    write_state(folding_);
+    // A backup in between could have the journal's end without the tables.
+    const std::lock_guard lock(tables_mutex_);
+    write_state(folding_, !tables_put_off_);
     rocksdb::WriteBatch batch;
     batch.DeleteRange(database_.journal, encode_big_endian(0), encode_big_endian(end));
     batch.Put(database_.documents, "meta/next-block", encode_u64(end));
@@ -143,13 +155,13 @@ void RocksStore::fold() {
 // What holds RocksDB's writers up is done at the usual rank: with a lower one this would be stopped within a batch, until
 // the scheduler's next tick, and whoever commits waits for it. So everything between two pauses is short. The rest gives
 // way.
-void RocksStore::write_state(const Overlay& cells) {
+void RocksStore::write_state(const Overlay& cells, bool as_tables) {
+  const std::function<void()> pause = [this] { hurried() ? engine::give_way() : engine::give_way_often(); };
   std::array<std::vector<StateTables::Row>, shard_count> by_shard =
-      giving_way([&cells] { return rows_by_shard(cells); });  // each shard is a column family of its own
+      giving_way([&] { return rows_by_shard(cells, pause); });  // each shard is a column family of its own
   for (std::size_t shard = 0; shard < shard_count; ++shard) {
     std::vector<StateTables::Row>& rows = by_shard[shard];
-    if (state_tables_.takes(rows.size())) {
-      giving_way([&] { state_tables_.write(database_.state[shard], rows); });
+    if (as_tables && write_table(shard, rows, pause)) {
       const auto begin = std::chrono::steady_clock::now();
       state_tables_.link(database_.state[shard]);
       stand_back(begin);
@@ -167,6 +179,18 @@ void RocksStore::write_state(const Overlay& cells) {
     if (static_cast<std::size_t>(batch.Count()) >= rows_per_batch) write_pausing(batch);
   }
   write_pausing(batch);
+}
+
+// False: they are too few, or it cannot be written, and nothing has changed.
+bool RocksStore::write_table(std::size_t shard, std::span<const StateTables::Row> rows, const std::function<void()>& pause) {
+  if (!state_tables_.takes(rows.size())) return false;
+  try {
+    giving_way([&] { state_tables_.write(database_.state[shard], rows, pause); });
+    return true;
+  } catch (const engine::StoreError& fault) {
+    if (options_.warn) options_.warn(std::string(fault.what()) + "; its rows go through the log");
+    return false;
+  }
 }
 
 void RocksStore::write_rows(std::size_t shard, std::span<const StateTables::Row> rows) {
@@ -197,7 +221,7 @@ void RocksStore::write_pausing(rocksdb::WriteBatch& batch) {
 
 // For as long as that took, unless more has come meanwhile than a fold can keep up with.
 void RocksStore::stand_back(std::chrono::steady_clock::time_point begin) const {
-  if (stopping_ || folds_behind_.load(std::memory_order_relaxed)) return;
+  if (hurried()) return;
   std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin, pause_max));
 }
 
@@ -226,6 +250,17 @@ void RocksStore::look_at_disk() noexcept {
   if (statvfs(options_.data_dir.c_str(), &disk) != 0) return;
   disk_low_ = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize < options_.free_bytes_min;
   set_writable();
+}
+
+// Long before RocksDB holds writers up for it: linked tables are no writes that it could slow down.
+void RocksStore::look_at_tables() {
+  constexpr int many = 24;
+  bool pile_up = false;
+  for (rocksdb::ColumnFamilyHandle* const family : database_.state) {
+    std::string files;
+    pile_up |= database_.db->GetProperty(family, "rocksdb.num-files-at-level0", &files) && std::stoi(files) >= many;
+  }
+  tables_pile_up_.store(pile_up, std::memory_order_relaxed);
 }
 
 void RocksStore::set_writable() noexcept {

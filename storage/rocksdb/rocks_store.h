@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -96,7 +97,8 @@ class RocksStore : public engine::Store {
   engine::StoreHealth health() const override;
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
   bool behind() const noexcept override {
-    return folds_behind_.load(std::memory_order_relaxed) || database_.background->flushing();
+    return folds_behind_.load(std::memory_order_relaxed) || tables_pile_up_.load(std::memory_order_relaxed) ||
+           database_.background->flushing();
   }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
@@ -125,10 +127,13 @@ class RocksStore : public engine::Store {
   void run_folds();
   void fold();
   void retire_audit();
-  void write_state(const Overlay& cells);
+  void write_state(const Overlay& cells, bool as_tables);
+  bool write_table(std::size_t shard, std::span<const StateTables::Row> rows, const std::function<void()>& pause);
   void write_rows(std::size_t shard, std::span<const StateTables::Row> rows);
   void write_pausing(rocksdb::WriteBatch& batch);
   void stand_back(std::chrono::steady_clock::time_point begin) const;
+  bool hurried() const { return stopping_ || folds_behind_.load(std::memory_order_relaxed); }
+  void look_at_tables();
 
   using Rotated = tl::expected<engine::KeysReport, engine::RotationFault>;
   Rotated add_data_key(const engine::SecretBytes& master_key, const engine::RotationRequest& request,
@@ -158,6 +163,9 @@ class RocksStore : public engine::Store {
   AuditChain audit_;
   const engine::UnixMillis fence_;
   StateTables state_tables_;
+  std::mutex tables_mutex_;      // held by a fold, from its first row to the journal's new beginning
+  bool tables_put_off_ = false;  // folds write rows: a backup is made; under tables_mutex_
+  std::atomic<bool> tables_pile_up_{false};
   std::mutex backup_mutex_;  // one at a time
   std::mutex running_backup_mutex_;
   RunningBackup* running_backup_ = nullptr;  // under running_backup_mutex_

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,10 +27,10 @@ class StateTables {
   StateTables(rocksdb::DB& db, std::filesystem::path folder, std::size_t rows_min);
 
   // Whether so many rows of a shard are to come as a table.
-  bool takes(std::size_t rows) const { return rows >= rows_min_; }
-  // Writes the next table of that family. `rows`: of one shard, none twice, by key. Takes no lock of the database. Throws
-  // engine::StoreError.
-  void write(rocksdb::ColumnFamilyHandle* family, std::span<const Row> rows) const;
+  bool takes(std::size_t rows) const { return rows > 0 && rows >= rows_min_; }
+  // Writes the next table of that family. `rows`: of one shard, none twice, by key. Takes no lock of the database; calls
+  // `pause` every now and then. Throws engine::StoreError: nothing has changed then.
+  void write(rocksdb::ColumnFamilyHandle* family, std::span<const Row> rows, const std::function<void()>& pause) const;
   // Makes it part of the family: its rows are there, and on disk. Other writers wait for a moment of this; nobody else
   // writes to that family meanwhile. Throws engine::StoreError.
   void link(rocksdb::ColumnFamilyHandle* family);

@@ -1,9 +1,12 @@
 // Folds whose rows become table files: every test here makes each fold one, however small, unless it says otherwise.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <thread>
 
+#include "storage/backup.h"
+#include "storage/rocksdb/even_writes.h"
 #include "tests/storage/store_fixture.h"
 
 namespace watchword::storage::test {
@@ -151,26 +154,102 @@ TEST_F(StateTables, WhatACrashLeftUnderWayIsRemoved) {
   EXPECT_EQ(step_of("user-49"), 3);
 }
 
-TEST_F(StateTables, AFoldThatCannotWriteStopsTheStoreAndLosesNothing) {
+TEST_F(StateTables, AnotherNameOfATableInUseIsNotWrittenTo) {
   open();
   const std::vector<UserRecord> people = put_people(50);
-  // A folder where the file is to be: also root cannot write that.
-  for (int shard = 0; shard < 16; ++shard) {
+  put_steps(people, 1);
+  await_fold();
+  std::size_t linked = 0;
+  for (const auto& file : std::filesystem::directory_iterator(options.data_dir / "db")) {
+    if (file.path().extension() != ".sst") continue;
     char name[16];
-    std::snprintf(name, sizeof name, "state.%02x.sst", static_cast<unsigned>(shard));
-    std::filesystem::create_directory(options.data_dir / "folding" / name);
+    std::snprintf(name, sizeof name, "state.%02x.sst", static_cast<unsigned>(linked++ % 16));
+    std::error_code there_already;
+    std::filesystem::create_hard_link(file.path(), options.data_dir / "folding" / name, there_already);
+  }
+  ASSERT_GE(linked, 16u);
+  put_steps({people.begin(), people.begin() + 40}, 2);
+  await_fold();
+  reopen();
+  EXPECT_EQ(step_of("user-0"), 2);
+  EXPECT_EQ(step_of("user-49"), 1);
+}
+
+TEST_F(StateTables, RowsGoThroughTheLogWhereATableCannotBeWritten) {
+  std::atomic<int> warnings{0};
+  options.warn = [&warnings](const std::string& text) {
+    warnings += text.find("a table of state rows cannot be written") != std::string::npos;
+  };
+  open();
+  const std::vector<UserRecord> people = put_people(50);
+  // A folder where the file is to be, with something in it: also root cannot write that.
+  for (unsigned shard = 0; shard < 16; ++shard) {
+    char name[32];
+    std::snprintf(name, sizeof name, "state.%02x.sst/kept", shard);
+    std::filesystem::create_directories(options.data_dir / "folding" / name);
   }
   put_steps(people, 5);
-  for (int i = 0; i < 1000 && store->writable(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  const StoreHealth health = store->health();
-  EXPECT_TRUE(health.needs_restart);
-  EXPECT_NE(health.reason.find("a table of state rows cannot be written"), std::string::npos) << health.reason;
+  await_fold();
+  EXPECT_GT(warnings, 0);
+  EXPECT_TRUE(store->writable());
   EXPECT_EQ(step_of("user-0"), 5);
   reopen();
+  EXPECT_EQ(files_under_way(), 0u);
   for (const UserRecord& user : people) ASSERT_EQ(step_of(user.user), 5);
-  put_steps(people, 6);
-  await_fold();
-  EXPECT_EQ(step_of("user-0"), 6);
+}
+
+// While it is written nothing waits for a backup, and a backup is whole.
+TEST_F(StateTables, ABackupBesideFoldsHasAllThatWasDurableBefore) {
+  options.backup_dir = parent / "backups";
+  open();
+  const std::vector<UserRecord> people = put_people(200);
+  std::atomic<std::int64_t> durable{0};
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (std::int64_t step = 1; !stop; ++step) {
+      put_steps(people, step);
+      durable = step;
+    }
+  });
+  std::vector<std::pair<std::uint32_t, std::int64_t>> made;  // and what it has at least
+  for (int i = 0; i < 4; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(230));
+    const std::int64_t known = durable;
+    const auto report = store->back_up();
+    EXPECT_TRUE(report.has_value());
+    if (report) made.emplace_back(report->id, known);
+  }
+  stop = true;
+  writer.join();
+  store.reset();
+  for (const auto& [id, known] : made) {
+    RocksStoreOptions restored = options;
+    restored.data_dir = parent / ("restored-" + std::to_string(id));
+    restored.master_key_file = parent / "data" / "master.key";
+    restore_backup(options.backup_dir, id, restored);
+    store = open_rocks_store(restored);
+    for (const UserRecord& user : people) ASSERT_GE(step_of(user.user), known) << "backup " << id;
+    store.reset();
+  }
+}
+
+TEST(EvenWrites, AFileThatIsBeingLinkedKeepsItsNewName) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("watchword-links-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const std::string from = folder / "from.sst", to = folder / "to.sst";
+  std::ofstream(from) << "a table";
+  EvenWrites files;
+  ASSERT_TRUE(files.LinkFile(from, to, {}, nullptr).ok());
+  EXPECT_TRUE(files.DeleteFile(to, {}, nullptr).ok());
+  EXPECT_EQ(read_all(to), "a table");
+  EXPECT_TRUE(files.DeleteFile(from, {}, nullptr).ok());
+  EXPECT_FALSE(std::filesystem::exists(from));
+  EXPECT_TRUE(files.DeleteFile(to, {}, nullptr).ok());
+  EXPECT_FALSE(std::filesystem::exists(to));
+  // RocksDB copies where it hears that there are no links.
+  EXPECT_TRUE(files.LinkFile(from, to, {}, nullptr).IsNotSupported());
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
