@@ -12,10 +12,10 @@
 #include <cstdio>
 
 #include "storage/master_key.h"
-#include "storage/rocksdb/even_writes.h"
 #include "storage/rocksdb/io_pace.h"
 #include "storage/rocksdb/key_table.h"
 #include "storage/rocksdb/rocks_store.h"
+#include "storage/rocksdb/table_files.h"
 
 namespace watchword::storage {
 namespace {

@@ -25,16 +25,16 @@
 #include "storage/open.h"
 #include "storage/rocksdb/audit_chain.h"
 #include "storage/rocksdb/background_work.h"
-#include "storage/rocksdb/even_writes.h"
 #include "storage/rocksdb/format.h"
 #include "storage/rocksdb/overlay.h"
 #include "storage/rocksdb/state_tables.h"
+#include "storage/rocksdb/table_files.h"
 
 namespace watchword::storage {
 
 // An open database with its column families by job. Closes what it opened.
 struct Database {
-  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::make_shared<EvenWrites>());  // last out
+  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::make_shared<TableFiles>());  // last out
   std::shared_ptr<BackgroundWork> background = std::make_shared<BackgroundWork>();
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* documents = nullptr;

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "storage/backup.h"
-#include "storage/rocksdb/even_writes.h"
+#include "storage/rocksdb/table_files.h"
 #include "tests/storage/store_fixture.h"
 
 namespace watchword::storage::test {
@@ -233,13 +233,13 @@ TEST_F(StateTables, ABackupBesideFoldsHasAllThatWasDurableBefore) {
   }
 }
 
-TEST(EvenWrites, AFileThatIsBeingLinkedKeepsItsNewName) {
+TEST(TableFiles, AFileThatIsBeingLinkedKeepsItsNewName) {
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("watchword-links-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   const std::string from = folder / "from.sst", to = folder / "to.sst";
   std::ofstream(from) << "a table";
-  EvenWrites files;
+  TableFiles files;
   ASSERT_TRUE(files.LinkFile(from, to, {}, nullptr).ok());
   EXPECT_TRUE(files.DeleteFile(to, {}, nullptr).ok());
   EXPECT_EQ(read_all(to), "a table");

@@ -1,10 +1,10 @@
-// The file system, on which tables go to the disk as they are written. A kernel keeps what was written for itself until
-// somebody syncs the file, and then the disk has half a megabyte at once; whoever commits meanwhile waits behind it.
+// The file system as tables need it. They go to the disk as they are written: a kernel keeps what was written for itself
+// until somebody syncs the file, and then the disk has half a megabyte at once; whoever commits meanwhile waits behind it.
 // RocksDB's own setting for that (bytes_per_sync) leaves the last megabyte of a file alone.
 //
-// And the file system on which a table that is being linked into the database is not deleted before its first name is gone:
-// RocksDB (7.8) would do so when it cannot tell whether its manifest, which may name the table, reached the disk. One that
-// the manifest does not name is removed by the next start.
+// And one that is being linked into the database is not deleted before its first name is gone: RocksDB (7.8) would do so
+// where it cannot tell whether its manifest, which may name the table, reached the disk. One that the manifest does not name
+// is removed by the next start.
 #pragma once
 
 #include <rocksdb/env.h>
@@ -21,11 +21,11 @@
 
 namespace watchword::storage {
 
-class EvenWrites : public rocksdb::FileSystemWrapper {
+class TableFiles : public rocksdb::FileSystemWrapper {
  public:
-  EvenWrites() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  TableFiles() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
 
-  const char* Name() const override { return "watchword.even-writes"; }
+  const char* Name() const override { return "watchword.table-files"; }
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
