@@ -23,8 +23,8 @@ void rank_as_pausing() noexcept;
 // that until the next tick, milliseconds, whoever wakes meanwhile: a thread whose last sleep here was a fifth of a
 // millisecond ago sleeps for a moment, and who waits for its core goes on. On any other thread it does nothing.
 void give_way() noexcept;
-// The same for work of which little is left to do at a time, and nobody waits for: it sleeps twice as long as it works, so
-// that a core is idle now and then. A virtual machine's disk answers late where none is.
+// The same for work that nobody waits for: it sleeps twice as long as it works, so that a core is idle now and then. A
+// virtual machine's disk answers late where none is.
 void give_way_often() noexcept;
 
 }  // namespace watchword::engine

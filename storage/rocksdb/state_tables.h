@@ -1,7 +1,7 @@
 // State rows that reach RocksDB as table files of its own format, not through its log and memtables: a row of a large fold
 // then costs a third.
 //
-// Whoever folds writes them, sorted; RocksDB links them into its lowest level of a shard. A crash before that leaves a file
+// Whoever folds writes them, sorted; RocksDB links them into the shard's column family. A crash before that leaves a file
 // that the next start removes.
 #pragma once
 

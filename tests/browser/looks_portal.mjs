@@ -56,7 +56,7 @@ test("the portal's pages", { timeout: 200_000 }, async () => {
   await look(page, "portal-remove");
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Make recovery codes" }).click();
-  await page.getByRole("heading", { name: "Recovery codes" }).waitFor();
+  await page.locator(".recovery-codes").waitFor();
   await look(page, "portal-recovery");
   await visitor.close();
 

@@ -58,7 +58,6 @@ test("the same in dark, on a narrow phone screen, with the keyboard alone and th
   const tabTo = async (name) => {
     for (let steps = 0; steps < 25; ++steps) {
       await press("Tab");
-      // Not the heading of a step that has just begun, which has the focus for a moment.
       const focused = await page.evaluate(() => {
         const at = document.activeElement;
         return at?.matches("a, button, input, select, textarea") ? at.textContent || at.labels?.[0]?.textContent || "" : "";
@@ -67,13 +66,15 @@ test("the same in dark, on a narrow phone screen, with the keyboard alone and th
     }
     assert.fail(`the tab key does not lead to “${name}”`);
   };
+  // A page's heading takes the focus a moment after it is there.
+  const stepBegins = (title) => page.locator("h1:focus", { hasText: title }).waitFor();
   await tabTo("Register MFA device");
   await press("Enter");
-  await page.getByRole("heading", { name: "Device name" }).waitFor();
+  await stepBegins("Device name");
   await tabTo("Device name");
   await page.keyboard.type("Grace's tablet");
   await press("Enter");
-  await page.getByRole("heading", { name: "Device configuration" }).waitFor();
+  await stepBegins("Device configuration");
   await tabTo("Show secret key");
   await press("Enter");
   const shown = await page.locator(".secret-key").textContent();

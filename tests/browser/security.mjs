@@ -191,7 +191,7 @@ test("the secret is in the page only while it is needed, and gone from document 
 
   // And recovery codes.
   await done.page.getByRole("button", { name: "Make recovery codes" }).click();
-  await done.page.getByRole("heading", { name: "Recovery codes" }).waitFor();
+  await done.page.locator(".recovery-codes").waitFor();
   const [code] = await done.page.locator(".recovery-codes code").allTextContents();
   assert.equal((await holds(done.page, code)).heap, true);
   await done.page.getByRole("button", { name: "I have kept them" }).click();

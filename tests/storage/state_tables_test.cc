@@ -1,8 +1,9 @@
 // Folds whose rows become table files: every test here makes each fold one, however small, unless it says otherwise.
-#include <algorithm>
+#include <sys/stat.h>
+
 #include <atomic>
 #include <chrono>
-#include <functional>
+#include <iterator>
 #include <thread>
 
 #include "storage/backup.h"
@@ -34,9 +35,12 @@ class StateTables : public StoreTest {
     store->advance(cells, {}, outcomes, {});
     for (const Outcome outcome : outcomes) ASSERT_EQ(outcome, Outcome::durable);
   }
-  double figure(const std::string& name) {
+  // Of all labels, or of one.
+  double figure(const std::string& name, const std::string& label_value = "") {
     double sum = 0;
-    for (const StoreFigure& one : store->figures()) sum += one.name == name ? one.value : 0;
+    for (const StoreFigure& one : store->figures()) {
+      if (one.name == name && (label_value.empty() || one.label_value == label_value)) sum += one.value;
+    }
     return sum;
   }
   // All that was written is in the state rows.
@@ -152,6 +156,55 @@ TEST_F(StateTables, WhatACrashLeftUnderWayIsRemoved) {
   await_fold();
   reopen();
   EXPECT_EQ(step_of("user-49"), 3);
+}
+
+// New people have numbers above all others: without something in common their tables would go to the levels below, beside
+// others, while RocksDB may be merging into those.
+TEST_F(StateTables, OfPeopleWhomNoOtherTableHasLieInLevelZeroToo) {
+  open();
+  put_people(1);
+  await_fold();
+  std::vector<UserRecord> people;
+  for (int fold = 0; fold < 4; ++fold) {
+    people.clear();
+    for (int i = 0; i < 64; ++i) {
+      people.push_back(person("new-" + std::to_string(fold) + "-" + std::to_string(i)));
+      put(people.back());
+    }
+    put_steps(people, fold + 1);
+    await_fold();
+  }
+  // Two tables of each shard found an empty level below.
+  EXPECT_GE(figure("watchword_rocksdb_files", "0"), 2 * 16);
+  EXPECT_EQ(figure("watchword_rocksdb_files", "1"), 16);
+  EXPECT_EQ(figure("watchword_rocksdb_files", "2"), 16);
+  reopen();
+  EXPECT_EQ(step_of("new-0-0"), 1);
+  EXPECT_EQ(step_of("new-3-63"), 4);
+}
+
+// Between two file systems there are no links.
+TEST_F(StateTables, AreCopiedWhereTheyCannotBeLinked) {
+  std::string elsewhere = "/dev/shm/watchword-folding-XXXXXX";
+  if (mkdtemp(elsewhere.data()) == nullptr) GTEST_SKIP() << "there is no /dev/shm";
+  struct stat here {
+  }, there{};
+  ASSERT_EQ(stat(options.data_dir.c_str(), &here), 0);
+  ASSERT_EQ(stat(elsewhere.c_str(), &there), 0);
+  std::filesystem::create_directory_symlink(elsewhere, options.data_dir / "folding");
+  open();
+  const std::vector<UserRecord> people = put_people(50);
+  for (int step = 1; step <= 3; ++step) {
+    put_steps(people, step);
+    await_fold();
+    ASSERT_EQ(step_of("user-0"), step);
+  }
+  EXPECT_TRUE(store->writable());
+  reopen();
+  for (const UserRecord& user : people) EXPECT_EQ(step_of(user.user), 3);
+  store.reset();
+  std::filesystem::remove_all(elsewhere);
+  if (here.st_dev == there.st_dev) GTEST_SKIP() << "/dev/shm is on the file system of temporary files";
 }
 
 TEST_F(StateTables, AnotherNameOfATableInUseIsNotWrittenTo) {

@@ -7,7 +7,7 @@ import { api } from "./api";
 import type { PortalPage } from "./app";
 import { wish } from "./state";
 
-export function RecoveryPage({ session, list, reload }: PortalPage) {
+export function RecoveryPage({ session, reload }: PortalPage) {
   const texts = useTexts();
   const language = useLanguage();
   const [codes, setCodes] = useState<string[] | null>(null);
@@ -47,8 +47,14 @@ export function RecoveryPage({ session, list, reload }: PortalPage) {
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   };
 
-  if (error) return <Note kind="bad">{error}</Note>;
-  if (!codes) return list ? <Busy /> : null;
+  if (!codes) {
+    return (
+      <section class="card narrow">
+        <PageTitle title={texts.portal.recovery} />
+        {error ? <Note kind="bad">{error}</Note> : <Busy />}
+      </section>
+    );
+  }
   return (
     <section class="card narrow printed">
       <PageTitle title={texts.portal.recovery} />
