@@ -1,5 +1,5 @@
 // Registering for somebody else: the same two steps as in the portal, in one card.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { refusalOf, type BegunDevice } from "../shared/devices";
 import { CodeField, TextField } from "../shared/fields";
 import { useLanguage, useTexts } from "../shared/language";
@@ -22,7 +22,7 @@ export function BehalfCard(props: { user: string; onBegun: () => void; onDone: (
   const words = { wrong: t.confirmWrong, behind: t.confirmBehind, ahead: t.confirmAhead };
 
   // The button that was pressed is gone: who reads or types goes on from the top of the card.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (begun) heading.current?.focus();
   }, [begun]);
   const begin = async (event: Event) => {

@@ -1,5 +1,5 @@
 // My devices: what is registered, and what can be done about it.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Confirm } from "../shared/dialog";
 import type { Device } from "../shared/devices";
 import { TextField } from "../shared/fields";
@@ -158,14 +158,15 @@ function DeviceCard({ device, reload, onRemove }: { device: Device; reload: Port
   const language = useLanguage();
   const [renaming, setRenaming] = useState(false);
   const renameButton = useRef<HTMLButtonElement>(null);
-  const stop = () => {
-    setRenaming(false);
-    setTimeout(() => renameButton.current?.focus());
-  };
+  const wasRenaming = useRef(false);
+  useLayoutEffect(() => {
+    if (wasRenaming.current) renameButton.current?.focus();
+    wasRenaming.current = renaming;
+  }, [renaming]);
   if (renaming) {
     return (
       <li class="card device">
-        <RenameForm device={device} onDone={stop} reload={reload} />
+        <RenameForm device={device} onDone={() => setRenaming(false)} reload={reload} />
       </li>
     );
   }
@@ -234,7 +235,7 @@ function RenameForm({ device, onDone, reload }: { device: Device; onDone: () => 
   const [name, setName] = useState(device.name);
   const [error, setError] = useState<string | null>(null);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.select(), []);
+  useLayoutEffect(() => input.current?.select(), []);
   const save = async (event: Event) => {
     event.preventDefault();
     const wanted = name.trim();

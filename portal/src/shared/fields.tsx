@@ -1,6 +1,6 @@
 // Fields of forms, each with its label, its hint and what is wrong with it.
 import type { ComponentChildren, RefObject } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { codeDigits } from "./codes";
 
 export function Field(props: {
@@ -99,11 +99,11 @@ export function CodeField(props: {
   focus?: boolean;
 }) {
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (props.focus) input.current?.focus();
   }, []);
   // After a refusal the person wants to type again, not to look for the field.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (props.error) {
       input.current?.focus();
       input.current?.select();

@@ -1,15 +1,16 @@
 // The few parts that both pages are built of.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "./http";
 import { fill, useLanguage, useTexts, type Texts } from "./language";
 import { ago, dateTime, duration, exactTime } from "./times";
 
 // A page's heading. It takes the focus when the page opens, so that a screen reader reads on from there, and names the tab.
+// Here as elsewhere the focus moves with the change itself, not after the next paint: what is typed meanwhile would be lost.
 export function PageTitle({ children, title, quiet }: { children?: ComponentChildren; title: string; quiet?: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
   const texts = useTexts();
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = fill(texts.shared.pageTitle, { page: title });
     if (!quiet) heading.current?.focus({ preventScroll: true });
     if (!quiet) scrollTo(0, 0);
