@@ -114,6 +114,8 @@ bool RocksStore::write_group(std::span<const engine::CellWrite> cells, std::span
   const std::size_t nothing = block_.size();
   for (const engine::CellWrite& cell : cells) append_write(block_, cell);
   rocksdb::WriteBatch batch;
+  const auto mark = database_.logs->mark().encode();
+  batch.PutLogData({mark.data(), mark.size()});
   if (!changes.empty()) {
     const std::lock_guard lock(touched_mutex_);
     for (const engine::Change* change : changes) put_change(batch, *change);

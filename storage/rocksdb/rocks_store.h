@@ -26,6 +26,7 @@
 #include "storage/rocksdb/audit_chain.h"
 #include "storage/rocksdb/background_work.h"
 #include "storage/rocksdb/format.h"
+#include "storage/rocksdb/log_files.h"
 #include "storage/rocksdb/overlay.h"
 #include "storage/rocksdb/state_tables.h"
 #include "storage/rocksdb/table_files.h"
@@ -34,7 +35,8 @@ namespace watchword::storage {
 
 // An open database with its column families by job. Closes what it opened.
 struct Database {
-  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::make_shared<TableFiles>());  // last out
+  std::shared_ptr<LogFiles> logs = std::make_shared<LogFiles>(std::make_shared<TableFiles>());
+  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(logs);  // with the one above, last out
   std::shared_ptr<BackgroundWork> background = std::make_shared<BackgroundWork>();
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* documents = nullptr;

@@ -1,0 +1,69 @@
+// The file system as the write-ahead log needs it: its file is laid out ahead, with zeros that a thread behind writes some
+// megabytes before the log gets there. A sync of what is overwritten is one write to the disk; of a file that grows it is
+// the file system's journal, too, and takes half as long again. When a log is closed its file is cut to what was written;
+// where a crash kept it from that, whoever reads it finds the end (log_end.h).
+#pragma once
+
+#include <rocksdb/file_system.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "storage/rocksdb/log_end.h"
+
+namespace watchword::storage {
+
+class LogFiles : public rocksdb::FileSystemWrapper {
+ public:
+  // A log that is shorter is not worth it.
+  static constexpr std::uint64_t begin_bytes = 64 * 1024;
+  // How much is laid out when, and how much is left when it is time for more.
+  static constexpr std::uint64_t ahead_bytes = 4 << 20;
+  static constexpr std::uint64_t ahead_bytes_min = 2 << 20;
+
+  explicit LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below) : FileSystemWrapper(below) {}
+  ~LogFiles() override;  // when all files are closed
+
+  // What the next group commit is to carry in the log. Only a log with two of them is laid out ahead: the first is synced
+  // by the time of the second. Called by one thread.
+  LogMark mark() noexcept;
+
+  const char* Name() const override { return "watchword.log-files"; }
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file, rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSSequentialFile>* file,
+                                      rocksdb::IODebugContext* debug) override;
+  // Of one that is being written: how much of it is log.
+  rocksdb::IOStatus GetFileSize(const std::string& name, const rocksdb::IOOptions& options, std::uint64_t* bytes,
+                                rocksdb::IODebugContext* debug) override;
+
+ private:
+  struct Log;
+  class WritableFile;
+  class SequentialFile;
+
+  std::shared_ptr<Log> open_log(const std::string& name);
+  void closed(const Log& log);
+  void needs_more() noexcept;
+  void run();
+  rocksdb::IOStatus find_end(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options, LogEnd* end,
+                             rocksdb::IODebugContext* debug);
+  bool later_log_synced(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options,
+                        rocksdb::IODebugContext* debug);
+
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Log>> open_;  // by name; under mutex_
+  std::shared_ptr<Log> newest_;                       // under mutex_
+  std::thread thread_;                                // begins with the first log; under mutex_
+  std::atomic<std::uint32_t> asked_{0};               // how often the thread was
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace watchword::storage

@@ -1,0 +1,277 @@
+// Logs that are laid out ahead: what a crash or a power failure leaves of them, and what damage looks like.
+#include "storage/rocksdb/log_files.h"
+
+#include <gmock/gmock.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "storage/rocksdb/log_end.h"
+#include "tests/storage/store_fixture.h"
+
+namespace watchword::storage::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class LogFilesTest : public StoreTest {
+ protected:
+  static constexpr std::size_t people = 200;
+  static constexpr std::uint64_t page_bytes = 4096;
+
+  void SetUp() override {
+    options.unfolded_cells_max = 1 << 30;
+    options.fold_interval_ms = 3'600'000;
+    open();
+    for (std::size_t i = 0; i < people; ++i) {
+      users_.push_back(person("user-" + std::to_string(i)));
+      put(users_.back());
+    }
+  }
+
+  // A group commit with everybody's step.
+  void advance() {
+    ++step_;
+    std::vector<CellWrite> cells;
+    for (const UserRecord& user : users_) cells.push_back({{user.number, 1}, {ReplayWord::make(step_, 0).bits, 0}});
+    std::vector<Outcome> outcomes(cells.size(), Outcome::failed);
+    store->advance(cells, {}, outcomes, {});
+    ASSERT_EQ(outcomes.back(), Outcome::durable);
+  }
+  // Until the log is laid out ahead, and nobody works on it.
+  void advance_until_laid_out() {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (fs::file_size(log()) < (1 << 20) && std::chrono::steady_clock::now() < end) advance();
+    ASSERT_GE(fs::file_size(log()), 1U << 20);
+    for (std::uint64_t before = 0; fs::file_size(log()) != before;) {
+      before = fs::file_size(log());
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+
+  static fs::path newest_log(const fs::path& data) {
+    fs::path newest;
+    for (const auto& entry : fs::directory_iterator(data / "db")) {
+      if (entry.path().extension() == ".log" && entry.path() > newest) newest = entry.path();
+    }
+    return newest;
+  }
+  fs::path log() const { return newest_log(options.data_dir); }
+  // Up to the last byte that is not zero.
+  static std::uint64_t used(const fs::path& path) { return read_all(path).find_last_not_of('\0') + 1; }
+
+  // The disk as a crash would leave it now.
+  fs::path image() const { return copy_of(options.data_dir); }
+  fs::path copy_of(const fs::path& data) const {
+    fs::path copy = parent / ("image-" + std::to_string(++images_));
+    fs::copy(data, copy, fs::copy_options::recursive);
+    return copy;
+  }
+  static void change(const fs::path& path, std::uint64_t at, std::string_view bytes) {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    ASSERT_TRUE(file.good());
+  }
+  static void flip(const fs::path& path, std::uint64_t at) {
+    const auto changed = static_cast<char>(read_all(path)[at] ^ 0x10);
+    change(path, at, {&changed, 1});
+  }
+
+  // The step that all have in there, or why it does not open.
+  std::string opened(const fs::path& data) {
+    store.reset();
+    RocksStoreOptions there = options;
+    there.data_dir = data;
+    try {
+      store = open_rocks_store(there);
+    } catch (const OpenError& fault) {
+      return fault.what();
+    }
+    const std::int64_t first = step_of(users_.front().user);
+    for (const UserRecord& user : users_) {
+      if (step_of(user.user) != first) return "they differ";
+    }
+    return std::to_string(first);
+  }
+  std::string step(std::int64_t back = 0) const { return std::to_string(step_ - back); }
+
+  std::vector<UserRecord> users_;
+  std::int64_t step_ = 0;
+  mutable int images_ = 0;
+};
+
+TEST_F(LogFilesTest, AreLaidOutAheadAndCutWhenTheyAreClosed) {
+  advance_until_laid_out();
+  const std::uint64_t size = used(log());
+  EXPECT_GE(fs::file_size(log()), size + LogFiles::ahead_bytes_min);
+  EXPECT_LE(fs::file_size(log()), size + LogFiles::ahead_bytes + (256 << 10));
+  for (int i = 0; i < 500; ++i) advance();  // into what was laid out, and beyond its end
+  const fs::path path = parent / "kept.log";
+  fs::create_hard_link(log(), path);  // closing removes it when it is folded
+  store.reset();
+  EXPECT_LT(fs::file_size(path) - used(path), 64U) << "zeros are left";
+  open();
+  EXPECT_EQ(step_of(users_.front().user), step_);
+}
+
+TEST_F(LogFilesTest, AShortOneIsNot) {
+  advance();
+  advance();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LT(fs::file_size(log()), LogFiles::begin_bytes + (64 << 10));
+}
+
+TEST_F(LogFilesTest, AProcessThatIsGoneLeavesEverything) {
+  advance_until_laid_out();
+  std::vector<std::pair<fs::path, std::string>> images;
+  for (int i = 0; i < 20; ++i) {
+    advance();
+    images.emplace_back(image(), step());
+  }
+  for (const auto& [data, last] : images) {
+    EXPECT_GT(fs::file_size(newest_log(data)), used(newest_log(data)) + LogFiles::ahead_bytes_min / 2);
+    EXPECT_EQ(opened(data), last);
+  }
+}
+
+TEST_F(LogFilesTest, APowerFailureMayLoseAnyPageOfTheLastGroup) {
+  advance_until_laid_out();
+  const std::uint64_t before = used(log());
+  advance();
+  const std::uint64_t after = used(log());
+  ASSERT_GT(after, before + page_bytes);
+  const fs::path whole = image();
+  for (std::uint64_t page = before / page_bytes; page <= (after - 1) / page_bytes; ++page) {
+    const fs::path data = copy_of(whole);
+    const std::uint64_t from = std::max(before, page * page_bytes);
+    change(newest_log(data), from, std::string(std::min(after, (page + 1) * page_bytes) - from, '\0'));
+    ASSERT_EQ(opened(data), step(1)) << "without page " << page;
+    EXPECT_EQ(put_step(users_.front(), 1, step_ + 5), Outcome::durable);
+    EXPECT_EQ(opened(data), "they differ") << "the next start";
+  }
+}
+
+TEST_F(LogFilesTest, DamageToWhatWasSyncedStopsTheStart) {
+  advance_until_laid_out();
+  const std::uint64_t size = used(log());
+  advance();
+  advance();
+  const fs::path whole = image();
+  // In pages full of the log, so that none of them is zero as it is.
+  for (const std::uint64_t at : {std::uint64_t{100}, size / 2, size - 50}) {
+    const fs::path flipped = copy_of(whole);
+    flip(newest_log(flipped), at);
+    EXPECT_THAT(opened(flipped), HasSubstr("is damaged at byte")) << at;
+    const fs::path lost = copy_of(whole);
+    change(newest_log(lost), at / page_bytes * page_bytes, std::string(page_bytes, '\0'));
+    EXPECT_THAT(opened(lost), HasSubstr("is damaged at byte")) << at;
+  }
+  EXPECT_EQ(opened(whole), step());
+}
+
+// Two logs with rows of a database, the first of which is still needed.
+class TwoLogs : public ::testing::Test {
+ protected:
+  TwoLogs() {
+    std::string name = (fs::temp_directory_path() / "watchword-logs-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
+    parent_ = name;
+    auto logs = std::make_shared<LogFiles>(rocksdb::FileSystem::Default());
+    const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(logs);
+    rocksdb::Options options;
+    options.env = env.get();
+    options.create_if_missing = true;
+    rocksdb::DB* opened = nullptr;
+    if (!rocksdb::DB::Open(options, parent_ / "live", &opened).ok()) throw std::runtime_error("no database");
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    rocksdb::ColumnFamilyHandle* other = nullptr;
+    if (!db->CreateColumnFamily({}, "other", &other).ok()) throw std::runtime_error("no second family");
+    write(*db, *logs, other, 3);
+    first_ = file_of(0);
+    write(*db, *logs, db->DefaultColumnFamily(), 1);
+    static_cast<void>(db->Flush({}, db->DefaultColumnFamily()));
+    write(*db, *logs, db->DefaultColumnFamily(), 1);
+    fs::copy(parent_ / "live", parent_ / "once", fs::copy_options::recursive);
+    write(*db, *logs, db->DefaultColumnFamily(), 1);
+    fs::copy(parent_ / "live", parent_ / "twice", fs::copy_options::recursive);
+    db->DestroyColumnFamilyHandle(other);
+  }
+  ~TwoLogs() override { fs::remove_all(parent_); }
+
+  static void write(rocksdb::DB& db, LogFiles& logs, rocksdb::ColumnFamilyHandle* family, int times) {
+    for (int i = 0; i < times; ++i) {
+      rocksdb::WriteBatch batch;
+      const auto mark = logs.mark().encode();
+      batch.PutLogData({mark.data(), mark.size()});
+      batch.Put(family, "key", std::string(1000, 'x'));
+      rocksdb::WriteOptions durable;
+      durable.sync = true;
+      ASSERT_TRUE(db.Write(durable, &batch).ok());
+    }
+  }
+  std::string file_of(std::size_t place) const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(parent_ / "live")) {
+      if (entry.path().extension() == ".log") names.push_back(entry.path().filename());
+    }
+    std::sort(names.begin(), names.end());
+    return names.at(place);
+  }
+  // After a bit of the first log's last record fell over.
+  rocksdb::IOStatus read_first(const char* copy) const {
+    const fs::path path = parent_ / copy / first_;
+    const std::string text = read_all(path);
+    std::string changed = text;
+    changed[changed.find_last_not_of('\0') - 5] ^= 1;
+    changed += std::string(100'000, '\0');  // as if it had not been cut
+    std::ofstream(path, std::ios::binary) << changed;
+    LogFiles logs(rocksdb::FileSystem::Default());
+    std::unique_ptr<rocksdb::FSSequentialFile> file;
+    return logs.NewSequentialFile(path, {}, &file, nullptr);
+  }
+
+  fs::path parent_;
+  std::string first_;
+};
+
+TEST_F(TwoLogs, TheEarlierOneWasSyncedWhereTheLaterOneWas) {
+  EXPECT_TRUE(read_first("once").ok()) << "nothing says that the later one was synced";
+  const rocksdb::IOStatus status = read_first("twice");
+  EXPECT_TRUE(status.IsCorruption()) << status.ToString();
+}
+
+class LogEndTest : public ::testing::Test {
+ protected:
+  LogEnd end_of(const std::string& file, std::uint64_t number = 7) {
+    std::size_t at = 0;
+    return find_log_end(number, [&](std::span<char> block) {
+      const std::size_t bytes = std::min(block.size(), file.size() - at);
+      std::copy_n(file.data() + at, bytes, block.data());
+      at += bytes;
+      return bytes;
+    });
+  }
+};
+
+TEST_F(LogEndTest, AnEmptyFileAndOneOfZerosHaveNone) {
+  EXPECT_EQ(end_of("").bytes, 0U);
+  const LogEnd zeros = end_of(std::string(100'000, '\0'));
+  EXPECT_EQ(zeros.bytes, 0U);
+  EXPECT_FALSE(zeros.torn);
+}
+
+TEST_F(LogEndTest, WhatHasNoMarkIsLeftToTheStore) {
+  const std::string noise(100'000, 'x');
+  EXPECT_EQ(end_of(noise).bytes, noise.size());
+  EXPECT_FALSE(end_of(noise).damaged_at);
+}
+
+}  // namespace
+}  // namespace watchword::storage::test
