@@ -24,6 +24,7 @@ from server_comparison import base32, be_patient, fdatasync_p99_ms, load_everybo
 
 PERIOD_S = 30
 SLICE_MAX = 150_000  # more than are asked about in a run
+HALF_SECONDS = 11  # the journal is folded after ten seconds or 500,000 cells
 DURABLE_CONNECTIONS = 256
 
 
@@ -37,7 +38,7 @@ class Server:
     The load tester takes a slice of the people for each durable run: each code is used up by it.
     """
 
-    def __init__(self, args, users, devices=1, slices=1, digits=6, more=""):
+    def __init__(self, args, users, devices=1, slices=1, slice_max=SLICE_MAX, digits=6, more=""):
         """`more`: of the configuration."""
         self.args = args
         self.directory = tempfile.mkdtemp(prefix="watchword-curves-", dir=args.directory)
@@ -58,7 +59,7 @@ class Server:
             self.import_s = time.monotonic() - begin
             os.unlink(everybody)
             self.slices = []
-            size = min(users // slices, SLICE_MAX)
+            size = min(users // slices, slice_max)
             people = random.Random(7).sample(range(users), size * slices)
             for part in range(slices):
                 # One device a user: the load tester gives codes of the first.
@@ -218,15 +219,20 @@ def by_devices(args):
     return points
 
 
-def at_half(args, server, first_part, pairs):
-    """p99 and p99.9 of durable acceptances at half of the maximum rate, open loop, while the journal is folded, beside one fdatasync's p99 on that
-    disk."""
+def at_half(args, server):
+    """p99 and p99.9 of durable acceptances at half of the maximum rate, open loop, long enough for the journal to be folded as configured, beside one
+    fdatasync's p99 on that disk."""
     rows = []
-    for pair in range(pairs):
-        ceiling = server.load("accept", DURABLE_CONNECTIONS, first_part + 2 * pair, more=["--fresh"])
+    asked = [0, 0]
+    for pair in range(args.pairs):
+        # The same people as two pairs before: each of them has given two codes, of that time and the next.
+        part = pair % 2
+        time.sleep(max(0, asked[part] + 3 * PERIOD_S - time.monotonic()))
+        ceiling = server.load("accept", DURABLE_CONNECTIONS, 2 * part, more=["--fresh"])
         folds = server.folds()
-        half = server.load("accept", DURABLE_CONNECTIONS, first_part + 2 * pair + 1, more=["--fresh", "--rate", int(ceiling["rate"] / 2)])
+        half = server.load("accept", DURABLE_CONNECTIONS, 2 * part + 1, seconds=2 if args.quick else HALF_SECONDS, more=["--fresh", "--rate", int(ceiling["rate"] / 2)])
         folds = server.folds() - folds
+        asked[part] = time.monotonic()
         disk_ms = fdatasync_p99_ms(server.directory, 1)
         rows.append({"maximum": ceiling["rate"], "rate": half["rate"], "p99_ms": half["response_us"]["p99"] / 1000, "fdatasync_p99_ms": disk_ms,
                      "p99_9_ms": half["response_us"]["p99_9"] / 1000, "folds": folds, "ratio": half["response_us"]["p99"] / 1000 / disk_ms, "own_lag_p99_us": half["own_lag_us"]["p99"]})
@@ -235,17 +241,16 @@ def at_half(args, server, first_part, pairs):
 
 
 def measure(args):
-    pairs = args.pairs
     curves = {"users": by_users(args)}
     # A durable run takes fresh people: a slice for each.
     points = 3 if args.quick else 5
-    slices = points + 2 * pairs
     # Folds come every 10 s or 500,000 cells as a rule: here, so often that each run has some.
     often = "[data]\nunfolded_cells_max = 20000\n"
-    with Server(args, slices * (60_000 if args.quick else 100_000), slices=slices, more=often) as server:
+    with Server(args, points * (60_000 if args.quick else 100_000), slices=points, more=often) as server:
         curves["connections"] = by_connections(args, server)
         curves["window"] = by_window(args, server)
-        curves["at_half"] = at_half(args, server, points, pairs)
+    with Server(args, 800_000 if args.quick else 3_000_000, slices=4, slice_max=750_000) as server:
+        curves["at_half"] = at_half(args, server)
     curves["devices"] = by_devices(args)
     return curves
 

@@ -127,6 +127,8 @@ void RocksStore::fold() {
     const std::lock_guard lock(tables_mutex_);
     write_state(folding_, !tables_put_off_);
     rocksdb::WriteBatch batch;
+    const auto mark = database_.logs->mark().encode();
+    batch.PutLogData({mark.data(), mark.size()});
     batch.DeleteRange(database_.journal, encode_big_endian(0), encode_big_endian(end));
     batch.Put(database_.documents, "meta/next-block", encode_u64(end));
     const rocksdb::Status status = database_.db->Write({}, &batch);

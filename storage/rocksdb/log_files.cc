@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -44,14 +45,16 @@ struct LogFiles::Log {
   // Zeros are written from here on only, and only under `mutex`; so is the log's own content. Grows.
   std::atomic<std::uint64_t> laid_out{0};
   std::mutex mutex;
-  bool open = true;  // under `mutex`
+  bool open = true;               // under `mutex`
+  std::atomic<bool> full{false};  // the disk took no more zeros: it is not asked again
 
   bool wants_more() const noexcept {
-    return marks.load(std::memory_order_relaxed) >= 2 && size.load(std::memory_order_relaxed) >= begin_bytes &&
+    return !full.load(std::memory_order_relaxed) && marks.load(std::memory_order_relaxed) >= 2 &&
+           size.load(std::memory_order_relaxed) >= begin_bytes &&
            laid_out.load(std::memory_order_relaxed) < size.load(std::memory_order_relaxed) + ahead_bytes_min;
   }
   void lay_out(const std::atomic<bool>& stopping);
-  bool lay_out_piece(int file);
+  std::optional<std::uint64_t> lay_out_piece(int file);
 };
 
 class LogFiles::WritableFile : public rocksdb::FSWritableFileOwnerWrapper {
@@ -143,11 +146,27 @@ LogFiles::~LogFiles() {
   if (thread_.joinable()) thread_.join();
 }
 
-LogMark LogFiles::mark() noexcept {
+LogMark LogFiles::mark() const noexcept {
   const std::lock_guard lock(mutex_);
-  if (!newest_) return {};
-  newest_->marks.fetch_add(1, std::memory_order_relaxed);
-  return {newest_->number, newest_->synced.load(std::memory_order_acquire)};
+  LogMark mark;
+  if (newest_) {
+    mark.number = newest_->number;
+    mark.synced = newest_->synced.load(std::memory_order_acquire);
+  }
+  if (before_) {
+    mark.number_before = before_->number;
+    mark.synced_before = before_->synced.load(std::memory_order_acquire);
+    mark.size_before = before_->size.load(std::memory_order_acquire);
+  }
+  return mark;
+}
+
+LogMark LogFiles::mark_group() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (newest_) newest_->marks.fetch_add(1, std::memory_order_relaxed);
+  }
+  return mark();
 }
 
 rocksdb::IOStatus LogFiles::NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
@@ -161,8 +180,12 @@ rocksdb::IOStatus LogFiles::NewWritableFile(const std::string& name, const rocks
   {
     const std::lock_guard lock(mutex_);
     open_[name] = log;
-    newest_ = log;
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    before_ = std::exchange(newest_, log);
+    if (!first_own_) first_own_ = *number;
+    try {
+      if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error&) {  // there may be no more threads: then nothing is laid out
+    }
   }
   *file = std::make_unique<WritableFile>(std::move(plain), *this, log);
   return status;
@@ -173,21 +196,56 @@ rocksdb::IOStatus LogFiles::NewSequentialFile(const std::string& name, const roc
                                               rocksdb::IODebugContext* debug) {
   const std::optional<std::uint64_t> number = log_number(name);
   if (!number) return FileSystemWrapper::NewSequentialFile(name, options, file, debug);
-  LogEnd end;
+  std::uint64_t bytes = 0;
+  rocksdb::IOStatus status;
   if (const std::shared_ptr<Log> log = open_log(name)) {
-    end.bytes = log->size.load(std::memory_order_acquire);
+    bytes = log->size.load(std::memory_order_acquire);
   } else {
-    rocksdb::IOStatus status = find_end(name, *number, options, &end, debug);
-    if (!status.ok()) return status;
-    if (end.torn && !end.damaged_at && later_log_synced(name, *number, options, debug)) end.damaged_at = end.bytes;
-    if (end.damaged_at) {
-      return rocksdb::IOStatus::Corruption("the log " + name + " is damaged at byte " + std::to_string(*end.damaged_at) +
-                                           ", and had been synced beyond that");
+    status = judge(name, *number, options, &bytes, debug);
+  }
+  if (!status.ok()) return status;
+  std::unique_ptr<rocksdb::FSSequentialFile> whole;
+  status = FileSystemWrapper::NewSequentialFile(name, options, &whole, debug);
+  if (status.ok()) *file = std::make_unique<SequentialFile>(std::move(whole), bytes);
+  return status;
+}
+
+// How much of the file is to be read. The log ends before what cannot have been synced, and with it what came later.
+rocksdb::IOStatus LogFiles::judge(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options,
+                                  std::uint64_t* bytes, rocksdb::IODebugContext* debug) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (first_own_ && number >= *first_own_) return FileSystemWrapper::GetFileSize(name, options.io_options, bytes, debug);
+  }
+  LogEnd end;
+  rocksdb::IOStatus status = find_end(name, number, options, &end, debug);
+  if (!status.ok()) return status;
+  const auto warn = [&](const std::string& what) {
+    if (warn_) warn_("a crash kept the end of the log from the disk, which nobody was told is durable: " + name + what);
+  };
+  *bytes = end.bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    if (cut_ && *cut_ < number) {
+      *bytes = 0;
+      if (end.bad_at.value_or(end.bytes) > 0) warn(" is left out, since one before it ends early");
+      return status;
     }
   }
-  std::unique_ptr<rocksdb::FSSequentialFile> whole;
-  rocksdb::IOStatus status = FileSystemWrapper::NewSequentialFile(name, options, &whole, debug);
-  if (status.ok()) *file = std::make_unique<SequentialFile>(std::move(whole), end.bytes);
+  if (!end.bad_at) return status;
+  LogMark later;
+  status = marks_of_later_logs(name, number, options, &later, debug);
+  if (!status.ok()) return status;
+  if (std::max(end.mark.synced, later.synced_before) > *end.bad_at + log_header_bytes) {
+    return rocksdb::IOStatus::Corruption("the log " + name + " is damaged at byte " + std::to_string(*end.bad_at) +
+                                         ", and had been synced beyond that");
+  }
+  if (end.torn && !end.marked) return status;  // nobody laid it out ahead: RocksDB judges it
+  *bytes = *end.bad_at;
+  if (!end.torn && later.size_before <= *end.bad_at) return status;
+  warn(" ends at byte " + std::to_string(*end.bad_at));
+  const std::lock_guard lock(mutex_);
+  cut_ = number;
   return status;
 }
 
@@ -210,7 +268,6 @@ void LogFiles::closed(const Log& log) {
   const std::lock_guard lock(mutex_);
   const auto found = open_.find(log.name);
   if (found != open_.end() && found->second.get() == &log) open_.erase(found);
-  if (newest_.get() == &log) newest_.reset();
 }
 
 void LogFiles::needs_more() noexcept {
@@ -229,34 +286,39 @@ void LogFiles::run() {
       log = newest_;
     }
     if (log && log->wants_more()) log->lay_out(stopping_);
-    log.reset();
     asked_.wait(seen, std::memory_order_acquire);
     seen = asked_.load(std::memory_order_acquire);
   }
 }
 
+// A piece is on the disk before the next one: a group that is synced meanwhile waits for all that is on its way.
 void LogFiles::Log::lay_out(const std::atomic<bool>& stopping) {
   const int file = ::open(name.c_str(), O_WRONLY | O_CLOEXEC);
-  if (file < 0) return;
-  while (!stopping && laid_out < size + ahead_bytes && lay_out_piece(file)) engine::give_way_often();
+  if (file < 0) return full.store(true, std::memory_order_relaxed);
+  while (!stopping && laid_out < size + ahead_bytes) {
+    const std::optional<std::uint64_t> piece = lay_out_piece(file);
+    if (!piece) break;
+    constexpr unsigned now = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    static_cast<void>(::sync_file_range(file, static_cast<off_t>(*piece), static_cast<off_t>(piece_bytes), now));
+    engine::give_way_often();
+  }
   // The file's new size goes to the disk here, and not with the next group. That fails for whoever writes the log, too.
   static_cast<void>(::fdatasync(file));
   ::close(file);
 }
 
-// False: the log is closed, or the disk takes no more.
-bool LogFiles::Log::lay_out_piece(int file) {
+// Where it begins; nullopt: the log is closed, or the disk takes no more.
+std::optional<std::uint64_t> LogFiles::Log::lay_out_piece(int file) {
   static constexpr std::array<char, piece_bytes> zeros{};
   const std::lock_guard lock(mutex);
-  if (!open) return false;
+  if (!open) return std::nullopt;
   const std::uint64_t behind_log = (size.load(std::memory_order_acquire) + piece_bytes - 1) / piece_bytes * piece_bytes;
   const std::uint64_t begin = std::max(laid_out.load(std::memory_order_relaxed), behind_log);
-  const auto at = static_cast<off_t>(begin);
-  if (::pwrite(file, zeros.data(), zeros.size(), at) != static_cast<ssize_t>(zeros.size())) return false;
-  laid_out.store(begin + piece_bytes, std::memory_order_release);
-  // Begins to write it, and does not wait.
-  static_cast<void>(::sync_file_range(file, at, static_cast<off_t>(piece_bytes), SYNC_FILE_RANGE_WRITE));
-  return true;
+  const ssize_t written = ::pwrite(file, zeros.data(), zeros.size(), static_cast<off_t>(begin));
+  if (written > 0) laid_out.store(begin + static_cast<std::uint64_t>(written), std::memory_order_release);
+  if (written == static_cast<ssize_t>(zeros.size())) return begin;
+  full.store(true, std::memory_order_relaxed);
+  return std::nullopt;
 }
 
 rocksdb::IOStatus LogFiles::find_end(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options,
@@ -278,18 +340,23 @@ rocksdb::IOStatus LogFiles::find_end(const std::string& name, std::uint64_t numb
   return status;
 }
 
-// A log is synced before any later one is.
-bool LogFiles::later_log_synced(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options,
-                                rocksdb::IODebugContext* debug) {
+// What the logs after it say of this one.
+rocksdb::IOStatus LogFiles::marks_of_later_logs(const std::string& name, std::uint64_t number,
+                                                const rocksdb::FileOptions& options, LogMark* mark,
+                                                rocksdb::IODebugContext* debug) {
   const std::string directory = name.substr(0, name.rfind('/'));
   std::vector<std::string> names;
-  if (!GetChildren(directory, options.io_options, &names, debug).ok()) return true;
-  return std::any_of(names.begin(), names.end(), [&](const std::string& other) {
+  rocksdb::IOStatus status = GetChildren(directory, options.io_options, &names, debug);
+  for (const std::string& other : names) {
     const std::optional<std::uint64_t> later = log_number(other);
+    if (!status.ok() || !later || *later <= number) continue;
     LogEnd end;
-    return later && *later > number &&
-           (!find_end(directory + "/" + other, *later, options, &end, debug).ok() || end.synced > 0);
-  });
+    status = find_end(directory + "/" + other, *later, options, &end, debug);
+    if (end.mark.number_before != number) continue;
+    mark->synced_before = std::max(mark->synced_before, end.mark.synced_before);
+    mark->size_before = std::max(mark->size_before, end.mark.size_before);
+  }
+  return status;
 }
 
 }  // namespace watchword::storage

@@ -8,12 +8,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "storage/rocksdb/log_end.h"
 
@@ -30,9 +32,14 @@ class LogFiles : public rocksdb::FileSystemWrapper {
   explicit LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below) : FileSystemWrapper(below) {}
   ~LogFiles() override;  // when all files are closed
 
-  // What the next group commit is to carry in the log. Only a log with two of them is laid out ahead: the first is synced
-  // by the time of the second. Called by one thread.
-  LogMark mark() noexcept;
+  // What is said when a part of a log is left out, since a crash kept it from the disk.
+  void warn_by(std::function<void(const std::string&)> warn) { warn_ = std::move(warn); }
+
+  // What a batch that is written now may say in the log (rocksdb::WriteBatch::PutLogData).
+  LogMark mark() const noexcept;
+  // What a group commit is to say, one at a time, each after the one before is durable: a log is laid out ahead from the
+  // second on, when the first is on the disk.
+  LogMark mark_group() noexcept;
 
   const char* Name() const override { return "watchword.log-files"; }
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
@@ -55,12 +62,17 @@ class LogFiles : public rocksdb::FileSystemWrapper {
   void run();
   rocksdb::IOStatus find_end(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options, LogEnd* end,
                              rocksdb::IODebugContext* debug);
-  bool later_log_synced(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options,
-                        rocksdb::IODebugContext* debug);
+  rocksdb::IOStatus marks_of_later_logs(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options,
+                                        LogMark* mark, rocksdb::IODebugContext* debug);
+  rocksdb::IOStatus judge(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options,
+                          std::uint64_t* bytes, rocksdb::IODebugContext* debug);
 
-  std::mutex mutex_;
+  std::function<void(const std::string&)> warn_;
+  mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Log>> open_;  // by name; under mutex_
-  std::shared_ptr<Log> newest_;                       // under mutex_
+  std::shared_ptr<Log> newest_, before_;              // under mutex_; one that is closed is kept here for what it says
+  std::optional<std::uint64_t> first_own_;            // the first log that this process wrote; under mutex_
+  std::optional<std::uint64_t> cut_;                  // the log that was cut; under mutex_
   std::thread thread_;                                // begins with the first log; under mutex_
   std::atomic<std::uint32_t> asked_{0};               // how often the thread was
   std::atomic<bool> stopping_{false};

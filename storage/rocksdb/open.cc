@@ -61,6 +61,7 @@ rocksdb::DBOptions database_options(const RocksStoreOptions& options, bool creat
   db.paranoid_checks = true;
   db.track_and_verify_wals_in_manifest = true;  // a log file that is gone must stop the start, not roll steps back
   // A torn end is what a crash leaves; anything else that is wrong in a log must stop the start, not drop steps in silence.
+  // What a torn end is, of a log that was laid out ahead, LogFiles says.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.max_total_wal_size = options.wal_bytes_max;
   db.db_write_buffer_size = options.memtable_bytes_max;
@@ -176,6 +177,7 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
   families.emplace_back("audit", family_options(options, cache, true));
   families.emplace_back("audit.index", family_options(options, cache, false));
   Database database;
+  database.logs->warn_by(options.warn);
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status =
       open(*database.env, database.background, database_dir(options).string(), families, &database.all, &opened);

@@ -114,7 +114,7 @@ bool RocksStore::write_group(std::span<const engine::CellWrite> cells, std::span
   const std::size_t nothing = block_.size();
   for (const engine::CellWrite& cell : cells) append_write(block_, cell);
   rocksdb::WriteBatch batch;
-  const auto mark = database_.logs->mark().encode();
+  const auto mark = database_.logs->mark_group().encode();
   batch.PutLogData({mark.data(), mark.size()});
   if (!changes.empty()) {
     const std::lock_guard lock(touched_mutex_);

@@ -18,6 +18,7 @@ namespace watchword::storage::test {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class LogFilesTest : public StoreTest {
@@ -176,75 +177,128 @@ TEST_F(LogFilesTest, DamageToWhatWasSyncedStopsTheStart) {
   EXPECT_EQ(opened(whole), step());
 }
 
-// Two logs with rows of a database, the first of which is still needed.
+// Two logs of a database, the first of which is still needed, with marks of the test's own making.
 class TwoLogs : public ::testing::Test {
  protected:
   TwoLogs() {
     std::string name = (fs::temp_directory_path() / "watchword-logs-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
     parent_ = name;
-    auto logs = std::make_shared<LogFiles>(rocksdb::FileSystem::Default());
-    const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(logs);
     rocksdb::Options options;
-    options.env = env.get();
     options.create_if_missing = true;
     rocksdb::DB* opened = nullptr;
     if (!rocksdb::DB::Open(options, parent_ / "live", &opened).ok()) throw std::runtime_error("no database");
-    const std::unique_ptr<rocksdb::DB> db(opened);
-    rocksdb::ColumnFamilyHandle* other = nullptr;
-    if (!db->CreateColumnFamily({}, "other", &other).ok()) throw std::runtime_error("no second family");
-    write(*db, *logs, other, 3);
-    first_ = file_of(0);
-    write(*db, *logs, db->DefaultColumnFamily(), 1);
-    static_cast<void>(db->Flush({}, db->DefaultColumnFamily()));
-    write(*db, *logs, db->DefaultColumnFamily(), 1);
-    fs::copy(parent_ / "live", parent_ / "once", fs::copy_options::recursive);
-    write(*db, *logs, db->DefaultColumnFamily(), 1);
-    fs::copy(parent_ / "live", parent_ / "twice", fs::copy_options::recursive);
-    db->DestroyColumnFamilyHandle(other);
+    db_.reset(opened);
+    if (!db_->CreateColumnFamily({}, "other", &other_).ok()) throw std::runtime_error("no second family");
+    first_ = logs().front();
+    for (int i = 0; i < 3; ++i) write(other_, {.number = number(first_), .synced = 0});
+    last_record_ = fs::file_size(parent_ / "live" / first_);
+    write(other_, {.number = number(first_), .synced = last_record_});
+    write(db_->DefaultColumnFamily(), {});
+    static_cast<void>(db_->Flush({}, db_->DefaultColumnFamily()));
+    first_bytes_ = fs::file_size(parent_ / "live" / first_);
+    second_ = logs().back();
   }
-  ~TwoLogs() override { fs::remove_all(parent_); }
+  ~TwoLogs() override {
+    static_cast<void>(db_->DestroyColumnFamilyHandle(other_));
+    db_.reset();
+    fs::remove_all(parent_);
+  }
 
-  static void write(rocksdb::DB& db, LogFiles& logs, rocksdb::ColumnFamilyHandle* family, int times) {
-    for (int i = 0; i < times; ++i) {
-      rocksdb::WriteBatch batch;
-      const auto mark = logs.mark().encode();
-      batch.PutLogData({mark.data(), mark.size()});
-      batch.Put(family, "key", std::string(1000, 'x'));
-      rocksdb::WriteOptions durable;
-      durable.sync = true;
-      ASSERT_TRUE(db.Write(durable, &batch).ok());
-    }
-  }
-  std::string file_of(std::size_t place) const {
+  static std::uint64_t number(const std::string& name) { return std::stoull(name); }
+  std::vector<std::string> logs() const {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(parent_ / "live")) {
       if (entry.path().extension() == ".log") names.push_back(entry.path().filename());
     }
     std::sort(names.begin(), names.end());
-    return names.at(place);
+    return names;
   }
-  // After a bit of the first log's last record fell over.
-  rocksdb::IOStatus read_first(const char* copy) const {
-    const fs::path path = parent_ / copy / first_;
-    const std::string text = read_all(path);
-    std::string changed = text;
-    changed[changed.find_last_not_of('\0') - 5] ^= 1;
-    changed += std::string(100'000, '\0');  // as if it had not been cut
-    std::ofstream(path, std::ios::binary) << changed;
-    LogFiles logs(rocksdb::FileSystem::Default());
-    std::unique_ptr<rocksdb::FSSequentialFile> file;
-    return logs.NewSequentialFile(path, {}, &file, nullptr);
+  void write(rocksdb::ColumnFamilyHandle* family, const LogMark& mark) {
+    rocksdb::WriteBatch batch;
+    const auto text = mark.encode();
+    batch.PutLogData({text.data(), text.size()});
+    batch.Put(family, "key", std::string(1000, 'x'));
+    ASSERT_TRUE(db_->Write({}, &batch).ok());
+  }
+  // The second log says so much of the first one.
+  void say(std::uint64_t synced, std::uint64_t size) {
+    write(db_->DefaultColumnFamily(),
+          {.number = number(second_), .number_before = number(first_), .synced_before = synced, .size_before = size});
+  }
+  // The first log without its last two records, or with a bit of the last but one changed, as if its file had not been cut.
+  void lose_end() {
+    change(
+        [&](std::string& text) { std::fill(text.begin() + static_cast<std::ptrdiff_t>(last_record_), text.end(), '\0'); });
+  }
+  void flip_bit() {
+    change([&](std::string& text) { text[last_record_ + 500] ^= 1; });
+  }
+
+  // How much of both is read, one after the other; -1: damage.
+  std::vector<std::int64_t> read() {
+    warnings_.clear();
+    LogFiles files(rocksdb::FileSystem::Default());
+    files.warn_by([&](const std::string& text) { warnings_.push_back(text); });
+    std::vector<std::int64_t> sizes;
+    for (const std::string& name : {first_, second_}) {
+      std::unique_ptr<rocksdb::FSSequentialFile> file;
+      const rocksdb::IOStatus status = files.NewSequentialFile(parent_ / "live" / name, {}, &file, nullptr);
+      sizes.push_back(status.IsCorruption() ? -1 : 0);
+      std::vector<char> buffer(1 << 20);
+      for (rocksdb::Slice got; file; sizes.back() += static_cast<std::int64_t>(got.size())) {
+        EXPECT_TRUE(file->Read(buffer.size(), {}, &got, buffer.data(), nullptr).ok());
+        if (got.empty()) break;
+      }
+    }
+    return sizes;
   }
 
   fs::path parent_;
-  std::string first_;
+  std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::ColumnFamilyHandle* other_ = nullptr;
+  std::string first_, second_;
+  std::uint64_t last_record_ = 0, first_bytes_ = 0;
+  std::vector<std::string> warnings_;
+
+ private:
+  void change(const std::function<void(std::string&)>& how) {
+    const fs::path path = parent_ / "live" / first_;
+    std::string text = read_all(path);
+    how(text);
+    text.resize(text.size() + 100'000, '\0');
+    std::ofstream(path, std::ios::binary) << text;
+  }
 };
 
-TEST_F(TwoLogs, TheEarlierOneWasSyncedWhereTheLaterOneWas) {
-  EXPECT_TRUE(read_first("once").ok()) << "nothing says that the later one was synced";
-  const rocksdb::IOStatus status = read_first("twice");
-  EXPECT_TRUE(status.IsCorruption()) << status.ToString();
+TEST_F(TwoLogs, AreReadAsTheyAre) {
+  say(0, first_bytes_);
+  const std::vector<std::int64_t> sizes = read();
+  EXPECT_EQ(sizes[0], static_cast<std::int64_t>(first_bytes_));
+  EXPECT_GT(sizes[1], 1000);
+  EXPECT_TRUE(warnings_.empty());
+}
+
+TEST_F(TwoLogs, NothingComesAfterWhatWasLost) {
+  say(last_record_, first_bytes_);
+  lose_end();
+  EXPECT_EQ(read(), (std::vector<std::int64_t>{static_cast<std::int64_t>(last_record_), 0}));
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr(first_), HasSubstr(second_)));
+}
+
+TEST_F(TwoLogs, NothingComesAfterWhatIsTorn) {
+  say(last_record_, first_bytes_);
+  flip_bit();
+  EXPECT_EQ(read(), (std::vector<std::int64_t>{static_cast<std::int64_t>(last_record_), 0}));
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr(first_), HasSubstr(second_)));
+}
+
+TEST_F(TwoLogs, TheSecondKnowsWhatOfTheFirstWasSynced) {
+  say(first_bytes_, first_bytes_);
+  lose_end();
+  EXPECT_EQ(read().front(), -1);
+  flip_bit();
+  EXPECT_EQ(read().front(), -1);
 }
 
 class LogEndTest : public ::testing::Test {
@@ -261,16 +315,17 @@ class LogEndTest : public ::testing::Test {
 };
 
 TEST_F(LogEndTest, AnEmptyFileAndOneOfZerosHaveNone) {
-  EXPECT_EQ(end_of("").bytes, 0U);
+  EXPECT_FALSE(end_of("").bad_at);
   const LogEnd zeros = end_of(std::string(100'000, '\0'));
-  EXPECT_EQ(zeros.bytes, 0U);
+  EXPECT_EQ(zeros.bad_at, 0U);
   EXPECT_FALSE(zeros.torn);
 }
 
-TEST_F(LogEndTest, WhatHasNoMarkIsLeftToTheStore) {
-  const std::string noise(100'000, 'x');
-  EXPECT_EQ(end_of(noise).bytes, noise.size());
-  EXPECT_FALSE(end_of(noise).damaged_at);
+TEST_F(LogEndTest, NoiseIsTornAndUnmarked) {
+  const LogEnd end = end_of(std::string(100'000, 'x'));
+  EXPECT_EQ(end.bad_at, 0U);
+  EXPECT_TRUE(end.torn);
+  EXPECT_FALSE(end.marked);
 }
 
 }  // namespace
