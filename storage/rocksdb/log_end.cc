@@ -16,6 +16,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr std::size_t block_bytes = 32 * 1024;
+constexpr std::size_t page_bytes = 4096;
 constexpr std::size_t header_bytes =
     log_header_bytes;         // masked CRC32C of the type and the payload, length of the payload, type
 constexpr int last_type = 4;  // 1 to 4: a batch as a whole, or its first, middle or last part
@@ -50,7 +51,10 @@ class Search {
       if (fits && masked_crc(rest.substr(6, length - 6)) == read_number<std::uint32_t>(rest, 0)) {
         join(rest.substr(header_bytes, length - header_bytes));
       } else {
-        if (!end_.bad_at) end_.bad_at = end_.bytes + at;
+        if (!end_.bad_at) {
+          end_.bad_at = end_.bytes + at;
+          bad_end_ = end_.bytes + at + std::min(length, rest.size());
+        }
         before_.clear();
         if (!fits) break;  // nothing says where the next one begins, but blocks begin with one
       }
@@ -59,7 +63,11 @@ class Search {
     // Also where it cannot be told any more where records begin: what was written after a sync says so, whole or not.
     look_for_marks(block);
     const std::size_t last = block.find_last_not_of('\0');
-    if (last != std::string_view::npos) end_.torn = end_.bad_at && end_.bytes + last >= *end_.bad_at;
+    if (last != std::string_view::npos && end_.bad_at && end_.bytes + last >= *end_.bad_at) {
+      end_.torn = true;
+      // Pages are written whole. What a record ends with may be zeros itself.
+      end_.cut_short = (end_.bytes + last + page_bytes) / page_bytes * page_bytes < bad_end_;
+    }
     end_.bytes += block.size();
   }
 
@@ -91,7 +99,8 @@ class Search {
   }
 
   LogEnd end_;
-  std::string before_;  // the end of the payload before, where that was good
+  std::uint64_t bad_end_ = 0;  // of the first bad record, as its header has it
+  std::string before_;         // the end of the payload before, where that was good
 };
 
 }  // namespace

@@ -4,8 +4,7 @@
 // failure may leave later pages of what was not synced yet and lose earlier ones, which looks like damage in the middle.
 // So every group commit and the end of every fold say in the log how much of it was synced before: a mark. Where a record is
 // bad and a mark says that it had been synced, that is damage. Where none does, nobody can have been answered but whoever
-// waited for the last sync before the crash, and what can be told of that is only that its mark is not there yet: the log
-// ends before the bad record.
+// waited for the last sync before the crash, whose mark would be the next: the log ends before the bad record.
 #pragma once
 
 #include <array>
@@ -34,6 +33,7 @@ struct LogEnd {
   std::uint64_t bytes = 0;              // of the file
   std::optional<std::uint64_t> bad_at;  // where the first record begins that is none; zeros count as such
   bool torn = false;                    // from there on there is something else than zeros
+  bool cut_short = false;               // that is the beginning of one record, as a write leaves it that did not end
   bool marked = false;                  // there is a mark of this log before that
   LogMark mark;                         // the most that all its marks say
 };

@@ -220,15 +220,15 @@ rocksdb::IOStatus LogFiles::judge(const std::string& name, std::uint64_t number,
   LogEnd end;
   rocksdb::IOStatus status = find_end(name, number, options, &end, debug);
   if (!status.ok()) return status;
-  const auto warn = [&](const std::string& what) {
-    if (warn_) warn_("a crash kept the end of the log from the disk, which nobody was told is durable: " + name + what);
+  const auto tell = [&](const std::string& what, bool doubtful) {
+    if (told_) told_({"a crash kept the end of the log from the disk: " + name + what, doubtful});
   };
   *bytes = end.bytes;
   {
     const std::lock_guard lock(mutex_);
     if (cut_ && *cut_ < number) {
       *bytes = 0;
-      if (end.bad_at.value_or(end.bytes) > 0) warn(" is left out, since one before it ends early");
+      if (end.bad_at.value_or(end.bytes) > 0) tell(" is left out, since one before it ends early", false);
       return status;
     }
   }
@@ -243,7 +243,11 @@ rocksdb::IOStatus LogFiles::judge(const std::string& name, std::uint64_t number,
   if (end.torn && !end.marked) return status;  // nobody laid it out ahead: RocksDB judges it
   *bytes = *end.bad_at;
   if (!end.torn && later.size_before <= *end.bad_at) return status;
-  warn(" ends at byte " + std::to_string(*end.bad_at));
+  try {
+    tell(" ends at byte " + std::to_string(*end.bad_at), end.torn && !end.cut_short);
+  } catch (const std::exception& fault) {
+    return rocksdb::IOStatus::IOError(fault.what());
+  }
   const std::lock_guard lock(mutex_);
   cut_ = number;
   return status;

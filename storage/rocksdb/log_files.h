@@ -32,8 +32,13 @@ class LogFiles : public rocksdb::FileSystemWrapper {
   explicit LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below) : FileSystemWrapper(below) {}
   ~LogFiles() override;  // when all files are closed
 
-  // What is said when a part of a log is left out, since a crash kept it from the disk.
-  void warn_by(std::function<void(const std::string&)> warn) { warn_ = std::move(warn); }
+  // What is told of a log of which a part is left out, since a crash kept it from the disk.
+  struct Cut {
+    std::string text;
+    bool doubtful = false;  // it could also be damage to the last that was synced before the crash
+  };
+  // Called before anybody reads such a log; what it throws makes the log one that cannot be read.
+  void tell_of_cuts(std::function<void(const Cut&)> told) { told_ = std::move(told); }
 
   // What a batch that is written now may say in the log (rocksdb::WriteBatch::PutLogData).
   LogMark mark() const noexcept;
@@ -67,7 +72,7 @@ class LogFiles : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus judge(const std::string& name, std::uint64_t number, const rocksdb::FileOptions& options,
                           std::uint64_t* bytes, rocksdb::IODebugContext* debug);
 
-  std::function<void(const std::string&)> warn_;
+  std::function<void(const Cut&)> told_;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Log>> open_;  // by name; under mutex_
   std::shared_ptr<Log> newest_, before_;              // under mutex_; one that is closed is kept here for what it says

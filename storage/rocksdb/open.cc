@@ -11,6 +11,7 @@
 
 #include <cstdio>
 
+#include "storage/fence_file.h"
 #include "storage/master_key.h"
 #include "storage/rocksdb/io_pace.h"
 #include "storage/rocksdb/key_table.h"
@@ -162,7 +163,8 @@ using Opener =
                                   const std::string& path, const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
                                   std::vector<rocksdb::ColumnFamilyHandle*>* handles, rocksdb::DB** opened)>;
 
-Database open_with(const RocksStoreOptions& options, const Opener& open) {
+// `looks`: changes nothing.
+Database open_with(const RocksStoreOptions& options, bool looks, const Opener& open) {
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   families.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(options, cache, true));
@@ -177,7 +179,11 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
   families.emplace_back("audit", family_options(options, cache, true));
   families.emplace_back("audit.index", family_options(options, cache, false));
   Database database;
-  database.logs->warn_by(options.warn);
+  database.logs->tell_of_cuts([&options, looks](const LogFiles::Cut& cut) {
+    if (options.warn) options.warn(cut.text);
+    // What was accepted last may be lost: nothing of that time is accepted again.
+    if (cut.doubtful && !looks) raise_fence(options.data_dir, engine::wall_now());
+  });
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status =
       open(*database.env, database.background, database_dir(options).string(), families, &database.all, &opened);
@@ -201,17 +207,20 @@ Database open_with(const RocksStoreOptions& options, const Opener& open) {
 }  // namespace
 
 Database open_database(const RocksStoreOptions& options, bool create) {
-  return open_with(options, [&](rocksdb::Env& env, const auto& listener, const auto& path, const auto& families,
-                                auto* handles, auto** opened) {
-    return rocksdb::DB::Open(database_options(options, create, env, listener), path, families, handles, opened);
-  });
+  return open_with(
+      options, false,
+      [&](rocksdb::Env& env, const auto& listener, const auto& path, const auto& families, auto* handles, auto** opened) {
+        return rocksdb::DB::Open(database_options(options, create, env, listener), path, families, handles, opened);
+      });
 }
 
 Database open_database_to_look(const RocksStoreOptions& options) {
-  return open_with(options, [&](rocksdb::Env& env, const auto& listener, const auto& path, const auto& families,
-                                auto* handles, auto** opened) {
-    return rocksdb::DB::OpenForReadOnly(database_options(options, false, env, listener), path, families, handles, opened);
-  });
+  return open_with(
+      options, true,
+      [&](rocksdb::Env& env, const auto& listener, const auto& path, const auto& families, auto* handles, auto** opened) {
+        return rocksdb::DB::OpenForReadOnly(database_options(options, false, env, listener), path, families, handles,
+                                            opened);
+      });
 }
 
 void init_data_dir(const RocksStoreOptions& options) {
