@@ -53,7 +53,7 @@ class Search {
       } else {
         if (!end_.bad_at) {
           end_.bad_at = end_.bytes + at;
-          bad_end_ = end_.bytes + at + std::min(length, rest.size());
+          bad_end_ = *end_.bad_at + (at + length <= block_bytes ? length : header_bytes);
         }
         before_.clear();
         if (!fits) break;  // nothing says where the next one begins, but blocks begin with one
@@ -66,7 +66,9 @@ class Search {
     if (last != std::string_view::npos && end_.bad_at && end_.bytes + last >= *end_.bad_at) {
       end_.torn = true;
       // Pages are written whole. What a record ends with may be zeros itself.
-      end_.cut_short = (end_.bytes + last + page_bytes) / page_bytes * page_bytes < bad_end_;
+      const std::uint64_t written = (end_.bytes + last + page_bytes) / page_bytes * page_bytes;
+      const bool file_ends = block.size() < block_bytes;
+      end_.cut_short = (file_ends ? std::min(written, end_.bytes + block.size()) : written) < bad_end_;
     }
     end_.bytes += block.size();
   }

@@ -176,6 +176,18 @@ TEST_F(LogFilesTest, AWriteThatDidNotEndNeedsNoFence) {
   EXPECT_EQ(store->fence().value, 0);
 }
 
+TEST_F(LogFilesTest, AFileThatEndsWithinARecordNeedsNoFence) {
+  for (int i = 0; i < 3; ++i) advance();
+  const fs::path whole = image();
+  for (const std::uint64_t less : {std::uint64_t{1}, std::uint64_t{100}, std::uint64_t{2000}}) {
+    const fs::path data = copy_of(whole);
+    const fs::path log = newest_log(data);
+    fs::resize_file(log, used(log) - less);
+    EXPECT_EQ(opened(data), step(1)) << less;
+    EXPECT_EQ(store->fence().value, 0) << less;
+  }
+}
+
 TEST_F(LogFilesTest, DamageToTheLastGroupRaisesTheFence) {
   advance_until_laid_out();
   const std::uint64_t before = used(log());
