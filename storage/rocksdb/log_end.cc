@@ -17,8 +17,8 @@ static_assert(std::endian::native == std::endian::little);
 
 constexpr std::size_t block_bytes = 32 * 1024;
 constexpr std::size_t page_bytes = 4096;
-constexpr std::size_t header_bytes =
-    log_header_bytes;         // masked CRC32C of the type and the payload, length of the payload, type
+// Masked CRC32C of the type and the payload, length of the payload, type.
+constexpr std::size_t header_bytes = log_header_bytes;
 constexpr int last_type = 4;  // 1 to 4: a batch as a whole, or its first, middle or last part
 // Two of these bytes stand in no UTF-8 text: no name that a client sends holds it.
 constexpr std::string_view magic = "\xff\xfesynced\x9d\x11\xd3\x6a\xc4\x58\xfe\xff";

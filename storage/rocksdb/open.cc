@@ -179,10 +179,10 @@ Database open_with(const RocksStoreOptions& options, bool looks, const Opener& o
   families.emplace_back("audit", family_options(options, cache, true));
   families.emplace_back("audit.index", family_options(options, cache, false));
   Database database;
-  database.logs->tell_of_cuts([&options, looks](const LogFiles::Cut& cut) {
-    if (options.warn) options.warn(cut.text);
+  database.logs->tell_of_cuts([warn = options.warn, data_dir = options.data_dir, looks](const LogFiles::Cut& cut) {
+    if (warn) warn(cut.text);
     // What was accepted last may be lost: nothing of that time is accepted again.
-    if (cut.doubtful && !looks) raise_fence(options.data_dir, engine::wall_now());
+    if (cut.doubtful && !looks) raise_fence(data_dir, engine::wall_now());
   });
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status =
