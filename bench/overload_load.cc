@@ -140,8 +140,8 @@ class Load {
     refused_.print("refused");
     std::printf(",");
     cycles_.print("own_cycle");
-    std::printf(",\"accepted\":%llu,\"last_line\":%llu}\n", static_cast<unsigned long long>(accepted_),
-                static_cast<unsigned long long>(next_));
+    std::printf(",\"accepted\":%llu,\"rejected\":%llu,\"last_line\":%llu}\n", static_cast<unsigned long long>(accepted_),
+                static_cast<unsigned long long>(rejected_), static_cast<unsigned long long>(next_));
   }
 
  private:
@@ -212,6 +212,7 @@ class Load {
     if (status == "200") {
       answered_.add(ns);
       accepted_ += body.find("\"accepted\"") != std::string_view::npos;
+      rejected_ += body.find("\"rejected\"") != std::string_view::npos;
     } else if (status == "503") {
       refused_.add(ns);
       without_retry_after_ += head.find("etry-After: ") == std::string_view::npos;
@@ -230,7 +231,8 @@ class Load {
   const int poll_;
   std::vector<char> buffer_ = std::vector<char>(1 << 18);
   double seconds_ = 0;
-  std::uint64_t offered_ = 0, sent_ = 0, outstanding_ = 0, other_ = 0, without_retry_after_ = 0, accepted_ = 0;
+  std::uint64_t offered_ = 0, sent_ = 0, outstanding_ = 0, other_ = 0, without_retry_after_ = 0, accepted_ = 0,
+                rejected_ = 0;
   Times answered_, refused_;
   Times cycles_;  // from one sending to the next: what it adds to those times itself
 };
