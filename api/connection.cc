@@ -170,22 +170,28 @@ void Connection::settle() {
   if (!reading_ && !input_ended_ && may_take()) wait_readable();
 }
 
+// How many bytes it could write of the answers that are ready.
+std::size_t Connection::write_ready(Error& error) {
+  const std::string_view first = first_->answer().substr(first_sent_bytes_);
+  const auto after = [](const Exchange& exchange) { return exchange.more != nullptr ? nullptr : exchange.next; };
+  const Exchange* also = after(*first_);
+  if (also == nullptr || !also->ready) return write({&first, 1}, error);
+  std::array<std::string_view, TcpSocket::parts_max> parts{first};
+  std::size_t count = 1;
+  for (; also != nullptr && also->ready && count < parts.size(); also = after(*also)) parts[count++] = also->answer();
+  return write({parts.data(), count}, error);
+}
+
+std::size_t Connection::write(std::span<const std::string_view> parts, Error& error) {
+  // The end of an answer in pieces can be empty.
+  if (std::all_of(parts.begin(), parts.end(), [](std::string_view part) { return part.empty(); })) return 0;
+  return tls_ ? tls_->write(parts, error) : socket_.write(parts, error);
+}
+
 void Connection::send() {
   while (open() && !writing_ && first_ != nullptr && first_->ready) {
-    std::array<std::string_view, TcpSocket::parts_max> parts;
-    std::size_t count = 0, skip = first_sent_bytes_;
-    for (const Exchange* exchange = first_; exchange != nullptr && exchange->ready && count < parts.size();
-         exchange = exchange->next) {
-      parts[count++] = exchange->answer().substr(skip);
-      skip = 0;
-      if (exchange->more != nullptr) break;
-    }
-    const std::span<const std::string_view> answers(parts.data(), count);
     Error error;
-    std::size_t bytes = 0;
-    // The end of an answer in pieces can be empty.
-    const bool nothing = std::all_of(answers.begin(), answers.end(), [](std::string_view part) { return part.empty(); });
-    if (!nothing) bytes = tls_ ? tls_->write(answers, error) : socket_.write(answers, error);
+    std::size_t bytes = write_ready(error);
     if (error == boost::asio::error::would_block) return wait_writable();
     if (error) return cut();
     sent_ms_ = loop_.tick_ms();

@@ -75,6 +75,8 @@ class Connection {
   std::size_t receive(std::span<char> into, boost::system::error_code& error);
   std::size_t read_bytes_max() const;
   void send();
+  std::size_t write_ready(boost::system::error_code& error);
+  std::size_t write(std::span<const std::string_view> parts, boost::system::error_code& error);
   bool open() const { return socket_.is_open(); }
   bool may_take() const;
   bool in_flight() const { return exchange_count_ > 0 || !kept_.empty() || chunked_ != nullptr; }

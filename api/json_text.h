@@ -7,12 +7,27 @@
 #include <string>
 #include <string_view>
 
+#include "engine/byte_words.h"
+#include "engine/hex.h"
+
 namespace watchword::api {
+
+// Bytes that stand for themselves in a JSON string.
+inline bool needs_no_escape(std::string_view text) {
+  return engine::none_of_bytes(text, ' ', [](std::uint64_t word) {
+    return engine::any_below(word, 0x20) | engine::any_equal(word, '"') | engine::any_equal(word, '\\');
+  });
+}
 
 // A JSON string with its quotes. The text is UTF-8.
 inline void append_json_string(std::string& out, std::string_view text) {
   static constexpr char hex[] = "0123456789abcdef";
   out += '"';
+  if (needs_no_escape(text)) {
+    out.append(text);
+    out += '"';
+    return;
+  }
   std::size_t plain = 0;  // begin of what needs no escape
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
@@ -40,8 +55,9 @@ void append_number(std::string& out, Number number) {
 
 // Sixteen lower-case hexadecimal digits: how ids are written.
 inline void append_hex64(std::string& out, std::uint64_t number) {
-  static constexpr char hex[] = "0123456789abcdef";
-  for (int shift = 60; shift >= 0; shift -= 4) out += hex[(number >> shift) & 15];
+  char digits[engine::hex64_digits];
+  engine::write_hex64(digits, number);
+  out.append(digits, sizeof digits);
 }
 
 }  // namespace watchword::api

@@ -1,6 +1,7 @@
 #include "api/verification_notes.h"
 
 #include "api/json_text.h"
+#include "engine/hex.h"
 #include "engine/rcu.h"
 
 namespace watchword::api {
@@ -48,8 +49,8 @@ void VerificationNotes::begin_detail(const engine::Verdict& verdict) {
 
 void VerificationNotes::push(const Asker& asker, std::string_view action, std::string_view user, std::uint64_t device,
                              engine::UnixMillis now) {
-  char id[16];
-  for (std::size_t i = 0; i < sizeof id; ++i) id[i] = "0123456789abcdef"[(device >> (60 - 4 * i)) & 15];
+  char id[engine::hex64_digits];
+  if (device != 0) engine::write_hex64(id, device);
   producer_.notes().push({.at = now,
                           .actor = asker.actor,
                           .address = asker.address,

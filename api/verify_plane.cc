@@ -7,6 +7,7 @@
 
 #include "api/log.h"
 #include "api/problem.h"
+#include "engine/hex.h"
 
 namespace watchword::api {
 namespace {
@@ -46,9 +47,8 @@ class AskerOf {
     actor_.append(certificate.empty() ? key_prefix : certificate_prefix);
     actor_.append(certificate);
     if (!certificate.empty()) return;
-    char digits[16];
-    for (std::size_t i = 0; i < sizeof digits; ++i)
-      digits[i] = "0123456789abcdef"[(exchange.caller.id >> (60 - 4 * i)) & 15];
+    char digits[engine::hex64_digits];
+    engine::write_hex64(digits, exchange.caller.id);
     actor_.append({digits, sizeof digits});
   }
   operator Asker() const {  // NOLINT(google-explicit-constructor): a view of it

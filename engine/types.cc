@@ -7,6 +7,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "engine/byte_words.h"
+#include "engine/hex.h"
+
 namespace watchword::engine {
 
 std::string_view to_string(Algorithm algorithm) {
@@ -66,6 +69,7 @@ std::optional<Code> Code::parse(std::string_view text) {
 }
 
 std::optional<std::size_t> printable_utf8_length(std::string_view text) {
+  if (printable_ascii(text)) return text.size();
   std::size_t characters = 0;
   for (std::size_t at = 0; at < text.size(); ++characters) {
     const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
@@ -104,8 +108,8 @@ bool valid_device_name(std::string_view text) {
 }
 
 std::string DeviceId::text() const {
-  std::string text(16, '0');
-  for (std::size_t i = 0; i < 16; ++i) text[i] = "0123456789abcdef"[(value >> (60 - 4 * i)) & 15];
+  std::string text(hex64_digits, '0');
+  write_hex64(text.data(), value);
   return text;
 }
 

@@ -141,18 +141,17 @@ std::string encode_audit_bundle(std::span<const engine::AuditNote> entries) {
   out += bundle_version;
   put_u16(out, entries.size());
   out += encode_big_endian(unsigned_ms(entries.front().at));
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    put_u16(out, unsigned_ms(entries[i].at) - unsigned_ms(entries.front().at));
-    const auto texts = texts_of(entries[i]);
+  std::optional<decltype(texts_of(entries.front()))> before;
+  for (const engine::AuditNote& entry : entries) {
+    put_u16(out, unsigned_ms(entry.at) - unsigned_ms(entries.front().at));
+    const auto texts = texts_of(entry);
     unsigned same = 0;
-    if (i > 0) {
-      const auto before = texts_of(entries[i - 1]);
-      for (std::size_t t = 0; t < texts.size(); ++t) same |= (texts[t] == before[t] ? 1u : 0u) << t;
-    }
+    for (std::size_t t = 0; before && t < texts.size(); ++t) same |= (texts[t] == (*before)[t] ? 1u : 0u) << t;
     out += static_cast<char>(same);
     for (std::size_t t = 0; t < texts.size(); ++t) {
       if ((same >> t & 1) == 0) put_text(out, texts[t]);
     }
+    before = texts;
   }
   return out;
 }

@@ -1,5 +1,7 @@
 #include "storage/rocksdb/format.h"
 
+#include <bit>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -15,6 +17,10 @@ enum EntryKind : std::uint8_t { entry_write = 1, entry_erase = 2, entry_erase_us
 // Writes it, and returns where the next one goes.
 template <class Number>
 char* store(char* at, Number value) {
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(at, &value, sizeof value);
+    return at + sizeof value;
+  }
   const auto bits = static_cast<std::uint64_t>(static_cast<std::make_unsigned_t<Number>>(value));
   for (std::size_t i = 0; i < sizeof(Number); ++i) *at++ = static_cast<char>(bits >> (8 * i));
   return at;

@@ -172,7 +172,7 @@ void RocksStore::remember(std::span<const engine::CellWrite> cells, std::span<co
   std::size_t size = 0;
   {
     const std::lock_guard lock(overlay_mutex_);
-    for (const engine::CellWrite& cell : cells) fresh_.write(cell);
+    fresh_.write(cells);
     for (const engine::Change* change : changes) {
       for (const auto& [user, number] : change->erase_users) fresh_.erase_user(number);
       for (const engine::CellWrite& cell : change->cells) fresh_.write(cell);

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <string>
+#include <tuple>
+#include <vector>
 
 namespace watchword::api {
 namespace {
@@ -49,6 +52,60 @@ TEST(VerifyJson, ForgetsTheRequestBefore) {
   EXPECT_EQ(fields.user.view(), "b");
   EXPECT_FALSE(fields.device);
   EXPECT_EQ(fields.request_id.view(), "");
+}
+
+// What is read without the general parser is what that one reads: it takes the items of batches.
+TEST(VerifyJson, ThePlainWayAgreesWithTheGeneralOne) {
+  std::vector<std::string> users = {"a",
+                                    "alice@example.org",
+                                    "seven77",
+                                    "eight888",
+                                    "nine99999",
+                                    "with blank",
+                                    R"(a\tb)",
+                                    R"(q\"q)",
+                                    R"(\)",
+                                    "",
+                                    "\xc3\xa9t\xc3\xa9",
+                                    "\xff",
+                                    std::string(256, 'x'),
+                                    std::string(257, 'x')};
+  for (int byte = 1; byte < 256; ++byte) {
+    for (const std::size_t at : {0, 3, 8, 11}) {
+      std::string user = "abcdefghijkl";
+      user[at] = static_cast<char>(byte);
+      users.push_back(user);
+    }
+  }
+  const std::vector<std::string> codes = {"123456",    "1234567", "12345678", "12345",
+                                          "123456789", "",        "12345a",   "ABCD-EFGH-JKLM-NPQR"};
+  unsigned good = 0;
+  for (const std::string& user : users) {
+    for (const std::string& code : codes) {
+      for (const auto& [colon, comma, end] :
+           {std::tuple{":", ",", "}"}, {": ", ", ", "}"}, {":  ", " ,", " }\n"}, {":", ",", "}}"}}) {
+        const std::string body =
+            std::string("{\"user\"") + colon + '"' + user + '"' + comma + "\"code\"" + colon + '"' + code + '"' + end;
+        VerifyFields fields;
+        const auto fault = parse_verify(body, fields);
+        Items items;
+        const auto item_fault = parse_batch("{\"items\":[" + body + "]}", items);
+        ASSERT_EQ(fault.has_value(), item_fault.has_value()) << body;
+        if (fault) continue;
+        ++good;
+        ASSERT_EQ(items.list.size(), 1u);
+        const VerifyFields& item = items.list.front();
+        ASSERT_EQ(fields.user.view(), item.user.view()) << body;
+        ASSERT_EQ(fields.code_text.view(), item.code_text.view());
+        ASSERT_EQ(fields.code.value, item.code.value);
+        ASSERT_EQ(fields.code.digits, item.code.digits);
+        ASSERT_EQ(fields.recovery_code.has_value(), item.recovery_code.has_value());
+        ASSERT_FALSE(fields.device);
+        ASSERT_TRUE(fields.request_id.view().empty());
+      }
+    }
+  }
+  EXPECT_GT(good, 3000u);
 }
 
 TEST(VerifyJson, NamesTheFieldAtFault) {

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <vector>
+
+#include "engine/words.h"
 
 namespace watchword::storage {
 namespace {
@@ -10,28 +13,78 @@ namespace {
 engine::CellKey key_of(std::uint64_t i) {
   return {engine::UserNumber{i}, static_cast<std::uint32_t>(i % 3)};
 }
+engine::CellWrite write_of(std::uint64_t i) {
+  return {.key = key_of(i), .value = {.word = 0, .receipt = i + 1}};
+}
 
 TEST(Overlay, CellsOfManyPeopleAreFoundCountedAndVisitedOnceEach) {
   constexpr std::uint64_t count = 20'000;
   Overlay overlay;
+  std::vector<engine::CellWrite> writes;
+  for (std::uint64_t i = 0; i < count; ++i) writes.push_back(write_of(i));
   for (int round = 0; round < 2; ++round) {
-    for (std::uint64_t i = 0; i < count; ++i) overlay.cells.at(key_of(i)).value.receipt = i + 1;
-    for (std::uint64_t i = 0; i < count; i += 2) overlay.cells.at(key_of(i));  // is there already
+    overlay.write(writes);
+    for (std::uint64_t i = 0; i < count; i += 2) overlay.write(write_of(i));  // is there already
     EXPECT_EQ(overlay.cells.size(), count);
     std::map<engine::CellKey, std::uint64_t> seen;
     overlay.cells.for_each([&](const engine::CellKey& key, const Overlay::Entry& entry) {
+      EXPECT_FALSE(entry.erased);
       EXPECT_TRUE(seen.emplace(key, entry.value.receipt).second);
     });
     EXPECT_EQ(seen.size(), count);
     for (std::uint64_t i = 0; i < count; ++i) {
-      ASSERT_NE(overlay.cells.find(key_of(i)), nullptr);
-      EXPECT_EQ(overlay.cells.find(key_of(i))->value.receipt, i + 1);
+      const auto entry = overlay.cells.find(key_of(i));
+      ASSERT_TRUE(entry);
+      EXPECT_EQ(entry->value.receipt, i + 1);
       EXPECT_EQ(seen[key_of(i)], i + 1);
     }
-    EXPECT_EQ(overlay.cells.find(key_of(count)), nullptr);
+    EXPECT_FALSE(overlay.cells.find(key_of(count)));
     overlay.clear();
     EXPECT_TRUE(overlay.empty());
-    EXPECT_EQ(overlay.cells.find(key_of(1)), nullptr) << "and is used again in the second round";
+    EXPECT_FALSE(overlay.cells.find(key_of(1))) << "and is used again in the second round";
+  }
+}
+
+TEST(Overlay, TheNewerValueStays) {
+  const engine::CellKey key{{7}, 1};
+  engine::ReplayWord older{}, later{};
+  older.bits = 1;
+  later.bits = 2;
+  if (engine::newer(older, later).bits == older.bits) std::swap(older, later);
+  Overlay overlay;
+  overlay.write({.key = key, .value = {.word = later.bits, .receipt = 2}});
+  overlay.write({.key = key, .value = {.word = older.bits, .receipt = 1}});
+  EXPECT_EQ(overlay.cells.find(key)->value.receipt, 2u);
+  engine::CellValue known{.word = older.bits, .receipt = 1};
+  overlay.lay_over(key, known);
+  EXPECT_EQ(known.word, later.bits);
+}
+
+TEST(Overlay, WhatWasErasedStaysErased) {
+  Overlay overlay;
+  overlay.write(write_of(4));
+  overlay.erase(key_of(4));
+  overlay.write(write_of(4));
+  overlay.erase(key_of(5));  // it was in the rows
+  overlay.write(write_of(5));
+  EXPECT_EQ(overlay.cells.size(), 2u);
+  for (const std::uint64_t i : {4u, 5u}) {
+    ASSERT_TRUE(overlay.cells.find(key_of(i)));
+    EXPECT_TRUE(overlay.cells.find(key_of(i))->erased);
+    engine::CellValue known{.word = 0, .receipt = 99};
+    overlay.lay_over(key_of(i), known);
+    EXPECT_EQ(known.receipt, 99u);
+  }
+}
+
+// People's numbers are close to one another, and differ by the number of shards in one shard.
+TEST(Overlay, NumbersInARowAndFarApartAreSpreadAlike) {
+  for (const std::uint64_t stride : {std::uint64_t{1}, std::uint64_t{16}, std::uint64_t{4096}, std::uint64_t{1} << 32}) {
+    Overlay overlay;
+    constexpr std::uint64_t count = 100'000;
+    for (std::uint64_t i = 0; i < count; ++i) overlay.write({.key = {{i * stride}, 0}, .value = {.receipt = i}});
+    EXPECT_EQ(overlay.cells.size(), count);
+    EXPECT_LT(overlay.cells.probes_max(), 200u) << stride;
   }
 }
 
