@@ -43,11 +43,16 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
   using Sixteen = std::uint64_t __attribute__((vector_size(16)));
   if (a.size() != b.size()) return false;
   Sixteen differences{}, left{}, right{};
-  std::size_t at = 0;
-  for (; at + sizeof left <= a.size(); at += sizeof left) {
+  const auto compare = [&](std::size_t at) {
     std::memcpy(&left, a.data() + at, sizeof left);
     std::memcpy(&right, b.data() + at, sizeof right);
     differences |= left ^ right;
+  };
+  std::size_t at = 0;
+  for (; at + sizeof left <= a.size(); at += sizeof left) compare(at);
+  if (at > 0) {
+    compare(a.size() - sizeof left);  // some of them once more
+    at = a.size();
   }
   std::uint64_t difference = differences[0] | differences[1];
   for (; at < a.size(); ++at) difference |= static_cast<std::uint64_t>(static_cast<unsigned char>(a[at] ^ b[at]));

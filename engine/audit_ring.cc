@@ -45,8 +45,20 @@ void AuditRing::push(const AuditNote& note) noexcept {
   Lengths lengths{.at_ms = note.at.value};
   std::transform(all.begin(), all.end(), lengths.bytes.begin(),
                  [](std::string_view text) { return static_cast<std::uint16_t>(text.size()); });
-  put(&lengths, sizeof lengths);
-  for (const std::string_view text : all) put(text.data(), text.size());
+  const std::size_t begin = pending_tail_ % capacity;
+  if (capacity - begin < sum) {
+    put(&lengths, sizeof lengths);
+    for (const std::string_view text : all) put(text.data(), text.size());
+    return;
+  }
+  char* to = bytes_.get() + begin;  // all of it before the end
+  std::memcpy(to, &lengths, sizeof lengths);
+  to += sizeof lengths;
+  for (const std::string_view text : all) {
+    if (!text.empty()) std::memcpy(to, text.data(), text.size());  // an empty one may point nowhere
+    to += text.size();
+  }
+  pending_tail_ += sum;
 }
 
 void AuditRing::take(std::vector<AuditNote>& notes) {
