@@ -78,7 +78,7 @@ void AuditChain::append(rocksdb::WriteBatch& batch, std::span<const engine::Audi
   }
 }
 
-void AuditChain::append_row(rocksdb::WriteBatch& batch, std::string row, std::size_t entries) {
+void AuditChain::append_row(rocksdb::WriteBatch& batch, std::string& row, std::size_t entries) {
   const std::uint64_t first = pending_.sequence + 1;
   pending_ = {.sequence = pending_.sequence + entries, .hash = chain_hash(key_, pending_.hash, row)};
   row.append(reinterpret_cast<const char*>(pending_.hash.data()), pending_.hash.size());
@@ -87,7 +87,8 @@ void AuditChain::append_row(rocksdb::WriteBatch& batch, std::string row, std::si
 
 void AuditChain::append_entry(rocksdb::WriteBatch& batch, const engine::AuditNote& entry) {
   const std::string moment = audit_moment(entry.at.value, pending_.sequence + 1);
-  append_row(batch, encode_audit_entry(entry), 1);
+  row_ = encode_audit_entry(entry);
+  append_row(batch, row_, 1);
   batch.Put(index_, audit_time_prefix() + moment, "");
   batch.Put(index_, audit_action_prefix(entry.action) + moment, "");
   if (!entry.user.empty()) batch.Put(index_, audit_user_prefix(entry.user) + moment, entry.action);
@@ -95,12 +96,12 @@ void AuditChain::append_entry(rocksdb::WriteBatch& batch, const engine::AuditNot
 
 void AuditChain::append_bundle(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries) {
   const std::string moment = audit_moment(entries.back().at.value, pending_.sequence + 1);
-  append_row(batch, encode_audit_bundle(entries), entries.size());
+  encode_audit_bundle(row_, entries);
+  append_row(batch, row_, entries.size());
   batch.Put(index_, audit_time_prefix() + moment, "");
-  std::string summary;
-  summary.reserve(entries.size() * sizeof(std::uint16_t));
-  for (const engine::AuditNote& entry : entries) append_audit_mark(summary, audit_user_mark(entry.user));
-  batch.Put(index_, audit_summary_prefix() + moment, summary);
+  summary_.clear();
+  for (const engine::AuditNote& entry : entries) append_audit_mark(summary_, audit_user_mark(entry.user));
+  batch.Put(index_, audit_summary_prefix() + moment, summary_);
   for (const std::string_view action : actions_of(entries)) {
     batch.Put(index_, audit_action_prefix(action) + moment, "");
   }

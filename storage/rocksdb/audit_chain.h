@@ -48,7 +48,7 @@ class AuditChain {
   std::size_t retire(engine::UnixMillis before, std::size_t limit);
 
  private:
-  void append_row(rocksdb::WriteBatch& batch, std::string row, std::size_t entries);
+  void append_row(rocksdb::WriteBatch& batch, std::string& row, std::size_t entries);  // adds the hash to it
   void append_entry(rocksdb::WriteBatch& batch, const engine::AuditNote& entry);
   void append_bundle(rocksdb::WriteBatch& batch, std::span<const engine::AuditNote> entries);
   // Of the row that begins there. Empty: retired meanwhile.
@@ -60,6 +60,7 @@ class AuditChain {
   rocksdb::ColumnFamilyHandle* const index_;
   const engine::SecretBytes key_;
   AuditPlace durable_, pending_;
+  std::string row_, summary_;           // scratch: memory that is given back is wiped
   std::atomic<std::uint64_t> last_{0};  // durable_.sequence, for other threads
 };
 

@@ -1,12 +1,14 @@
 #include "storage/rocksdb/audit_format.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <memory>
 #include <stdexcept>
 
 #include "storage/rocksdb/format.h"
@@ -65,14 +67,20 @@ auto texts_of(engine::AuditEntry& entry) {
                     &entry.user,         &entry.device,         &entry.detail};
 }
 
+// Of the one behind the other, without a copy of them: a row has the entries of a whole group.
 AuditHash keyed_hash(const engine::SecretBytes& key, std::string_view first, std::string_view second) {
+  static EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);  // as long as the process
+  const std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)> context(EVP_MAC_CTX_new(hmac), EVP_MAC_CTX_free);
+  char digest[] = "SHA256";
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                   OSSL_PARAM_construct_end()};
+  const auto add = [&](std::string_view bytes) {
+    return EVP_MAC_update(context.get(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()) == 1;
+  };
   AuditHash hash{};
-  unsigned length = 0;
-  std::string message(first);
-  message += second;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(message.data()),
-           message.size(), hash.data(), &length) == nullptr ||
-      length != hash.size()) {
+  std::size_t length = 0;
+  if (!context || EVP_MAC_init(context.get(), key.data(), key.size(), parameters) != 1 || !add(first) || !add(second) ||
+      EVP_MAC_final(context.get(), hash.data(), &length, hash.size()) != 1 || length != hash.size()) {
     throw std::runtime_error("HMAC-SHA256 failed");
   }
   return hash;
@@ -134,9 +142,9 @@ std::size_t bundle_length(std::span<const engine::AuditNote> entries) {
   return std::min(count, most);
 }
 
-std::string encode_audit_bundle(std::span<const engine::AuditNote> entries) {
+void encode_audit_bundle(std::string& out, std::span<const engine::AuditNote> entries) {
   constexpr std::size_t usual_bytes = 64;
-  std::string out;
+  out.clear();
   out.reserve(usual_bytes * (entries.size() + 2));
   out += bundle_version;
   put_u16(out, entries.size());
@@ -153,7 +161,6 @@ std::string encode_audit_bundle(std::span<const engine::AuditNote> entries) {
     }
     before = texts;
   }
-  return out;
 }
 
 std::size_t audit_row_length(std::string_view bytes) {

@@ -43,8 +43,8 @@ inline constexpr std::int64_t bundle_span_ms = 1000;  // from a bundle's first e
 std::string encode_audit_entry(const engine::AuditNote& entry);
 // How many entries from the front go into one bundle; they stand in order of time.
 std::size_t bundle_length(std::span<const engine::AuditNote> entries);
-// Of that many.
-std::string encode_audit_bundle(std::span<const engine::AuditNote> entries);
+// Of that many, instead of what `out` holds.
+void encode_audit_bundle(std::string& out, std::span<const engine::AuditNote> entries);
 // The entries of a row, in order. Empty: not of this format.
 std::vector<engine::AuditEntry> decode_audit_row(std::string_view bytes);
 // How many there are; 0: not of this format. Looks at no more than the beginning.

@@ -113,17 +113,20 @@ bool RocksStore::write_group(std::span<const engine::CellWrite> cells, std::span
   begin_block(block_);
   const std::size_t nothing = block_.size();
   for (const engine::CellWrite& cell : cells) append_write(block_, cell);
-  rocksdb::WriteBatch batch;
+  // Kept from group to group, unless it was a large one: what is given back is wiped, and what grows is copied.
+  constexpr std::size_t batch_bytes_kept_max = 4 << 20;
+  if (batch_.GetDataSize() > batch_bytes_kept_max) batch_ = rocksdb::WriteBatch();
+  batch_.Clear();
   const auto mark = database_.logs->mark_group().encode();
-  batch.PutLogData({mark.data(), mark.size()});
+  batch_.PutLogData({mark.data(), mark.size()});
   if (!changes.empty()) {
     const std::lock_guard lock(touched_mutex_);
-    for (const engine::Change* change : changes) put_change(batch, *change);
+    for (const engine::Change* change : changes) put_change(batch_, *change);
   }
-  if (block_.size() > nothing) batch.Put(database_.journal, encode_big_endian(next_block_), block_);
+  if (block_.size() > nothing) batch_.Put(database_.journal, encode_big_endian(next_block_), block_);
   rocksdb::WriteOptions durable;
   durable.sync = true;
-  const rocksdb::Status status = database_.db->Write(durable, &batch);
+  const rocksdb::Status status = database_.db->Write(durable, &batch_);
   if (!status.ok()) {
     fail_for_good(status.ToString());
     return false;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
 
 #include <array>
 #include <atomic>
@@ -195,6 +196,7 @@ class RocksStore : public engine::Store {
   // Written by advance()'s one caller.
   std::uint64_t next_block_ = 1;
   std::string block_;
+  rocksdb::WriteBatch batch_;
 
   mutable std::mutex overlay_mutex_;
   Overlay fresh_;                // since the last fold began; under overlay_mutex_
