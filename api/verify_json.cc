@@ -274,8 +274,7 @@ std::optional<RequestFault> parse(std::string_view body, Target& target) {
 }
 
 // The commonest body, as most clients write it, without the general parser: {"user":"...","code":"123456"}, with a blank
-// after
-// ',' and ':' or not. False: it is another one, right or wrong, and `fields` says nothing.
+// after ',' and ':' or not. False: it is another one, right or wrong, and `fields` says nothing.
 class PlainBody {
  public:
   explicit PlainBody(std::string_view body) : rest_(body) {}

@@ -7,8 +7,9 @@ whether memory stays flat, and whether everything is normal again at once.
 The maximum is the highest rate of an open loop of which 99 % are answered. With `--depth 16` it is what so many requests in flight on each
 connection reach in a closed loop, which is more: the deeper the pipelines, the cheaper each request.
 
-An answer counts when the code was judged: people whose codes are guessed too often are locked, and to tell them so is cheaper. Take as many
-people as there are answers in a hundredth of the run.
+An answer counts when the code was judged: people whose codes are guessed too often are locked, and to tell them so is cheaper. A hundred
+guesses a person, or three right codes, must do for all of it, the search for the maximum included (as many as some 50 s at that rate); where
+they do not, it ends with a message.
 
 Server on core 0, load on core 1; loopback only; everything that it starts ends with it.
 """
@@ -17,6 +18,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import threading
 import time
 
@@ -45,12 +47,16 @@ class Overload:
         assert done.returncode == 0, done.stderr
         figures = json.loads(done.stdout)
         self.line = figures["last_line"]
-        good = figures["accepted" if self.args.kind == "accepted" else "rejected"]
+        good, answered = figures["accepted" if self.args.kind == "accepted" else "rejected"], figures["answered"]["count"]
+        if good < self.ENOUGH * answered:
+            sys.exit("of %d answers only %d judged a code that was not asked about before: take more people" % (answered, good))
         figures["good_per_s"] = good / figures["seconds"]
         return figures
 
     def copes(self, rate, seconds):
-        return self.load(rate, seconds)["good_per_s"] >= self.ENOUGH * rate
+        """Whether most is answered, and soon: what is answered after the end was no part of the rate."""
+        figures = self.load(rate, seconds)
+        return figures["good_per_s"] >= self.ENOUGH * rate and figures["answered"]["p99_ms"] < 1000 * seconds / 100
 
     def find_maximum(self):
         """Requests a second."""
@@ -64,8 +70,11 @@ class Overload:
             while self.copes(low * factor, brief_s):
                 low *= factor
             factor **= 0.5
+        least = low / 10
         while not self.copes(low, long_s):
             low /= finest
+            if low < least:
+                sys.exit("not even %.0f requests a second are answered for long" % low)
         return low
 
     def write_bodies(self):
@@ -89,7 +98,7 @@ class Overload:
         run.be_patient()
         run.load_everybody()
         left_s = PERIOD_S - time.time() % PERIOD_S
-        if args.kind == "accepted" and left_s < args.seconds + 60:
+        if args.kind == "accepted" and left_s < args.seconds + 120:
             time.sleep(left_s + 1)
         self.write_bodies()
         most = self.find_maximum()

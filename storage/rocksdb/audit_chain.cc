@@ -87,7 +87,7 @@ void AuditChain::append_row(rocksdb::WriteBatch& batch, std::string& row, std::s
 
 void AuditChain::append_entry(rocksdb::WriteBatch& batch, const engine::AuditNote& entry) {
   const std::string moment = audit_moment(entry.at.value, pending_.sequence + 1);
-  row_ = encode_audit_entry(entry);
+  encode_audit_entry(row_, entry);
   append_row(batch, row_, 1);
   batch.Put(index_, audit_time_prefix() + moment, "");
   batch.Put(index_, audit_action_prefix(entry.action) + moment, "");

@@ -70,7 +70,8 @@ auto texts_of(engine::AuditEntry& entry) {
 // Of the one behind the other, without a copy of them: a row has the entries of a whole group.
 AuditHash keyed_hash(const engine::SecretBytes& key, std::string_view first, std::string_view second) {
   static EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);  // as long as the process
-  const std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)> context(EVP_MAC_CTX_new(hmac), EVP_MAC_CTX_free);
+  const std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)> context(hmac != nullptr ? EVP_MAC_CTX_new(hmac) : nullptr,
+                                                                          EVP_MAC_CTX_free);
   char digest[] = "SHA256";
   const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                                    OSSL_PARAM_construct_end()};
@@ -79,8 +80,8 @@ AuditHash keyed_hash(const engine::SecretBytes& key, std::string_view first, std
   };
   AuditHash hash{};
   std::size_t length = 0;
-  if (!context || EVP_MAC_init(context.get(), key.data(), key.size(), parameters) != 1 || !add(first) || !add(second) ||
-      EVP_MAC_final(context.get(), hash.data(), &length, hash.size()) != 1 || length != hash.size()) {
+  if (context == nullptr || EVP_MAC_init(context.get(), key.data(), key.size(), parameters) != 1 || !add(first) ||
+      !add(second) || EVP_MAC_final(context.get(), hash.data(), &length, hash.size()) != 1 || length != hash.size()) {
     throw std::runtime_error("HMAC-SHA256 failed");
   }
   return hash;
@@ -125,11 +126,10 @@ std::optional<AuditHash> from_hex(std::string_view text) {
 
 }  // namespace
 
-std::string encode_audit_entry(const engine::AuditNote& entry) {
-  std::string out(1, entry_version);
+void encode_audit_entry(std::string& out, const engine::AuditNote& entry) {
+  out.assign(1, entry_version);
   out += encode_big_endian(unsigned_ms(entry.at));
   for (const std::string_view text : texts_of(entry)) put_text(out, text);
-  return out;
 }
 
 std::size_t bundle_length(std::span<const engine::AuditNote> entries) {

@@ -40,7 +40,8 @@ using AuditHash = std::array<std::uint8_t, audit_hash_bytes>;
 inline constexpr std::size_t bundle_entries_max = 512;
 inline constexpr std::int64_t bundle_span_ms = 1000;  // from a bundle's first entry to its last, at most
 
-std::string encode_audit_entry(const engine::AuditNote& entry);
+// Instead of what `out` holds.
+void encode_audit_entry(std::string& out, const engine::AuditNote& entry);
 // How many entries from the front go into one bundle; they stand in order of time.
 std::size_t bundle_length(std::span<const engine::AuditNote> entries);
 // Of that many, instead of what `out` holds.

@@ -24,6 +24,13 @@ class CellTable {
     bool erased = false;
   };
 
+  CellTable() = default;
+  CellTable(CellTable&& other) noexcept { swap(other); }
+  CellTable& operator=(CellTable&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+
   // What write() of this cell will look at. A dozen cells ahead is soon enough.
   void prefetch(const engine::CellKey& key) const noexcept {
     const Place place = place_of(key);
@@ -33,69 +40,88 @@ class CellTable {
   // The newer of the value held and this one. Keys are never used twice, so what was erased stays erased.
   void write(const engine::CellWrite& write) {
     Slot& slot = slot_of(write.key);
-    if (slot.state == State::erased) return;
-    slot.state = State::held;
+    if (slot.erased) return;
     slot.value = engine::newer(write.key.slot, slot.value, write.value);
   }
-  void erase(const engine::CellKey& key) { slot_of(key).state = State::erased; }
+  void erase(const engine::CellKey& key) { slot_of(key).erased = true; }
 
   std::optional<Entry> find(const engine::CellKey& key) const noexcept {
     const Place place = place_of(key);
     const Part& part = parts_[place.part];
     if (!part.slots) return std::nullopt;
-    const Slot& slot = part.search(key, place.at);
-    if (slot.state == State::free) return std::nullopt;
+    const Slot& slot = part.search(key, place.at, fill_);
+    if (slot.fill != fill_) return std::nullopt;
     return slot.entry();
   }
-  // visit(key, entry), each cell once, in no order.
+  // visit(key, entry), each cell once, in no order; between_parts() now and then, also where there are few cells in much
+  // memory.
+  template <typename Visit, typename BetweenParts>
+  void for_each(Visit&& visit, BetweenParts&& between_parts) const {
+    for (const Part& part : parts_) {
+      for (std::size_t i = 0; part.count > 0 && i < part.capacity(); ++i) {
+        const Slot& slot = part.slots[i];
+        if (slot.fill == fill_) visit(slot.key(), slot.entry());
+      }
+      between_parts();
+    }
+  }
   template <typename Visit>
   void for_each(Visit&& visit) const {
-    for (const Part& part : parts_) {
-      for (std::size_t i = 0; i < part.capacity(); ++i) {
-        const Slot& slot = part.slots[i];
-        if (slot.state != State::free) visit(slot.key(), slot.entry());
-      }
-    }
+    for_each(std::forward<Visit>(visit), [] {});
   }
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
-  // How many slots the longest search looks at, for tests.
-  std::size_t probes_max() const noexcept {
-    std::size_t most = 0;
-    for_each([&](const engine::CellKey& key, const Entry&) {
-      const Place place = place_of(key);
-      const Part& part = parts_[place.part];
-      const auto found = static_cast<std::size_t>(&part.search(key, place.at) - part.slots.get());
-      most = std::max(most, ((found - place.at) & part.mask) + 1);
-    });
-    return most;
-  }
-  // Keeps its memory: what comes next is as much.
+  // Touches no cell, and keeps the memory, since what comes next is as much; but not that of a part which is large for what
+  // it held.
   void clear() noexcept {
+    const bool through = fill_ == fill_max;
     for (Part& part : parts_) {
-      for (std::size_t i = 0; i < part.capacity(); ++i) part.slots[i] = {};
+      if (through || part.capacity() > Part::wasteful * (part.count + Part::capacity_min)) part = {};
       part.count = 0;
     }
+    fill_ = through ? 1 : fill_ + 1;
     size_ = 0;
   }
 
+  // For tests: slots in all, cells of the fullest part, slots that the longest search looks at.
+  struct Shape {
+    std::size_t capacity = 0, fullest = 0, probes = 0;
+  };
+  Shape shape() const noexcept {
+    Shape shape;
+    for (const Part& part : parts_) {
+      shape.capacity += part.capacity();
+      shape.fullest = std::max(shape.fullest, part.count);
+    }
+    for_each([&](const engine::CellKey& key, const Entry&) {
+      const Place place = place_of(key);
+      const Part& part = parts_[place.part];
+      const auto found = static_cast<std::size_t>(&part.search(key, place.at, fill_) - part.slots.get());
+      shape.probes = std::max(shape.probes, ((found - place.at) & part.mask) + 1);
+    });
+    return shape;
+  }
+
  private:
-  enum class State : std::uint32_t { free, held, erased };
+  using Fill = std::uint32_t;  // how often the table was filled anew: a slot of another fill is free
+  static constexpr int fill_bits = 31;
+  static constexpr Fill fill_max = (Fill{1} << fill_bits) - 1;
   struct alignas(32) Slot {  // two of them a line, and none in two lines
     std::uint64_t user = 0;
     std::uint32_t slot = 0;
-    State state = State::free;
+    Fill fill : fill_bits = 0;
+    Fill erased : 1 = 0;
     engine::CellValue value;
 
     bool is(const engine::CellKey& key) const noexcept { return user == key.user.value && slot == key.slot; }
     engine::CellKey key() const noexcept { return {{user}, slot}; }
-    Entry entry() const noexcept { return {.value = value, .erased = state == State::erased}; }
+    Entry entry() const noexcept { return {.value = value, .erased = erased != 0}; }
   };
   static_assert(sizeof(Slot) == 32);
 
   // Open addressing, linear, never more than three quarters full.
   struct Part {
-    static constexpr std::size_t capacity_min = 64;
+    static constexpr std::size_t capacity_min = 64, wasteful = 16;
     std::unique_ptr<Slot[]> slots;
     std::size_t mask = 0;  // capacity - 1
     std::size_t count = 0;
@@ -103,18 +129,18 @@ class CellTable {
     std::size_t capacity() const noexcept { return slots ? mask + 1 : 0; }
     bool full() const noexcept { return 4 * (count + 1) > 3 * capacity(); }
     // The cell's slot, or the free one where it belongs.
-    Slot& search(const engine::CellKey& key, std::size_t at) const noexcept {
+    Slot& search(const engine::CellKey& key, std::size_t at, Fill fill) const noexcept {
       for (;; ++at) {
         Slot& slot = slots[at & mask];
-        if (slot.state == State::free || slot.is(key)) return slot;
+        if (slot.fill != fill || slot.is(key)) return slot;
       }
     }
-    void grow() {
+    void grow(Fill fill) {
       const std::size_t wanted = slots ? 2 * capacity() : capacity_min;
       Part larger{.slots = std::make_unique<Slot[]>(wanted), .mask = wanted - 1, .count = count};
       for (std::size_t i = 0; i < capacity(); ++i) {
         const Slot& slot = slots[i];
-        if (slot.state != State::free) larger.search(slot.key(), place_of(slot.key()).at) = slot;
+        if (slot.fill == fill) larger.search(slot.key(), place_of(slot.key()).at, fill) = slot;
       }
       *this = std::move(larger);
     }
@@ -134,19 +160,27 @@ class CellTable {
   Slot& slot_of(const engine::CellKey& key) {
     const Place place = place_of(key);
     Part& part = parts_[place.part];
-    if (part.full()) part.grow();
-    Slot& slot = part.search(key, place.at);
-    if (slot.state == State::free) {
+    if (part.full()) part.grow(fill_);
+    Slot& slot = part.search(key, place.at, fill_);
+    if (slot.fill != fill_) {
+      slot = {};
       slot.user = key.user.value;
       slot.slot = key.slot;
-      slot.state = State::held;
+      slot.fill = fill_ & fill_max;
       ++part.count;
       ++size_;
     }
     return slot;
   }
 
+  void swap(CellTable& other) noexcept {
+    std::swap(parts_, other.parts_);
+    std::swap(fill_, other.fill_);
+    std::swap(size_, other.size_);
+  }
+
   std::array<Part, std::size_t{1} << part_bits> parts_;
+  Fill fill_ = 1;
   std::size_t size_ = 0;
 };
 

@@ -50,10 +50,12 @@ std::array<std::vector<StateTables::Row>, shard_count> rows_by_shard(const Overl
   };
   std::array<std::vector<StateTables::Row>, shard_count> by_shard;
   for (std::vector<StateTables::Row>& shard : by_shard) shard.reserve(cells.cells.size() / shard_count * 5 / 4);
-  cells.cells.for_each([&](const engine::CellKey& key, const Overlay::Entry& entry) {
-    step();
-    if (!cells.erased_users.contains(key.user.value)) by_shard[shard_of(key.user)].emplace_back(key, entry);
-  });
+  cells.cells.for_each(
+      [&](const engine::CellKey& key, const Overlay::Entry& entry) {
+        step();
+        if (!cells.erased_users.contains(key.user.value)) by_shard[shard_of(key.user)].emplace_back(key, entry);
+      },
+      pause);
   for (std::vector<StateTables::Row>& rows : by_shard) {
     std::sort(rows.begin(), rows.end(), [&step](const auto& a, const auto& b) {
       step();
@@ -142,7 +144,7 @@ void RocksStore::fold() {
       static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count()),
       std::memory_order_relaxed);
-  // Emptied while nobody waits for it: a million cells take milliseconds. Its memory is kept for the next fold.
+  // Emptied while nobody waits for it. Its memory is kept for the next fold.
   Overlay folded;
   {
     const std::lock_guard lock(overlay_mutex_);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
+#include <utility>
 #include <vector>
 
 #include "engine/words.h"
@@ -77,6 +79,67 @@ TEST(Overlay, WhatWasErasedStaysErased) {
   }
 }
 
+TEST(Overlay, IsWhatAMapWouldBe) {
+  std::mt19937_64 random(7);
+  Overlay overlay;
+  for (int round = 0; round < 4; ++round) {
+    struct Known {
+      std::uint64_t receipt = 0;
+      bool erased = false;
+    };
+    std::map<engine::CellKey, Known> known;
+    for (int i = 0; i < 60'000; ++i) {
+      const engine::CellKey key{{random() % 20'000}, static_cast<std::uint32_t>(random() % 2) * 0xffff'ffff};
+      Known& there = known[key];
+      if (random() % 16 == 0) {
+        overlay.erase(key);
+        there.erased = true;
+      } else {
+        // Of two words that are alike, either may stay: each has a receipt of its own.
+        engine::CellValue value{.word = 0, .receipt = random()};
+        overlay.write({.key = key, .value = value});
+        if (!there.erased) {
+          there.receipt = engine::newer(key.slot, {.word = 0, .receipt = there.receipt}, value).receipt;
+        }
+      }
+    }
+    EXPECT_EQ(overlay.cells.size(), known.size());
+    std::size_t visited = 0, parts = 0;
+    overlay.cells.for_each(
+        [&](const engine::CellKey& key, const Overlay::Entry& entry) {
+          ++visited;
+          ASSERT_TRUE(known.contains(key));
+          EXPECT_EQ(entry.erased, known[key].erased);
+          EXPECT_TRUE(entry.erased || entry.value.receipt == known[key].receipt);
+        },
+        [&] { ++parts; });
+    EXPECT_EQ(visited, known.size());
+    EXPECT_EQ(parts, 256u);
+    Overlay other;
+    std::swap(overlay, other);
+    EXPECT_TRUE(overlay.empty());
+    EXPECT_EQ(other.cells.size(), known.size());
+    std::swap(overlay, other);
+    overlay.clear();
+    EXPECT_TRUE(overlay.empty());
+    for (const auto& [key, there] : known) ASSERT_FALSE(overlay.cells.find(key));
+  }
+}
+
+TEST(Overlay, GivesBackWhatAFloodNeededOnceItHoldsLittle) {
+  Overlay overlay;
+  for (std::uint64_t i = 0; i < 300'000; ++i) overlay.write(write_of(i));
+  const std::size_t flood = overlay.cells.shape().capacity;
+  overlay.clear();
+  EXPECT_EQ(overlay.cells.shape().capacity, flood) << "the next flood needs it again";
+  for (std::uint64_t i = 0; i < 1000; ++i) overlay.write(write_of(i));
+  EXPECT_EQ(overlay.cells.size(), 1000u);
+  overlay.clear();
+  EXPECT_LT(overlay.cells.shape().capacity, flood / 2);
+  overlay.write(write_of(1));
+  EXPECT_TRUE(overlay.cells.find(key_of(1)));
+}
+
 // People's numbers are close to one another, and differ by the number of shards in one shard.
 TEST(Overlay, NumbersInARowAndFarApartAreSpreadAlike) {
   for (const std::uint64_t stride : {std::uint64_t{1}, std::uint64_t{16}, std::uint64_t{4096}, std::uint64_t{1} << 32}) {
@@ -84,7 +147,10 @@ TEST(Overlay, NumbersInARowAndFarApartAreSpreadAlike) {
     constexpr std::uint64_t count = 100'000;
     for (std::uint64_t i = 0; i < count; ++i) overlay.write({.key = {{i * stride}, 0}, .value = {.receipt = i}});
     EXPECT_EQ(overlay.cells.size(), count);
-    EXPECT_LT(overlay.cells.probes_max(), 200u) << stride;
+    const auto [capacity, fullest, probes] = overlay.cells.shape();
+    EXPECT_LT(probes, 200u) << stride;
+    EXPECT_LT(fullest, count / 256 * 3 / 2) << stride;
+    EXPECT_LT(capacity, 4 * count) << stride;
   }
 }
 
