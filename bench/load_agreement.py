@@ -19,10 +19,9 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import time
 
-from server_comparison import PERIOD_S, WRK_SCRIPT, Run, base32, secret_of, totp
+from server_comparison import PERIOD_S, WRK_SCRIPT, Run, load, people, secret_of, totp
 
 COMPARED = 50_000  # people whom both ask about: wrk keeps a request for each, and misses the cache where they are more
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -80,26 +79,6 @@ def wrk(run, port, bodies, script_text):
 def ours(run, port, *more):
     result = load(run, port, "--bunches", *more)
     return {"rate": result["rate"], "own_us": result["own_cpu_us_a_request"], **{name: result["service_us"][name] for name in SHARES}}
-
-
-def load(run, port, *more):
-    """What a run of watchword-load with wrong codes told."""
-    file = run.path("result.json")
-    done = subprocess.run(["taskset", "-c", "1", run.args.load, "http://127.0.0.1:%d" % port, "--mix", "wrong", "--connections",
-                           str(run.args.connections), "--duration", str(run.args.seconds), "--warmup", "0.2", "--json", file, "--plain", *more],
-                          capture_output=True, text=True, env=dict(os.environ, WATCHWORD_API_KEY=run.key))
-    if done.returncode != 0:
-        sys.exit("watchword-load: " + done.stderr[-2000:])
-    with open(file) as text:
-        return json.load(text)
-
-
-def people(run, name, first, end):
-    with open(run.path(name), "w") as out:
-        out.write("user,secret,period\n")
-        for i in range(first, end):
-            out.write("user%d@example.org,%s,%d\n" % (i, base32(secret_of(i)), PERIOD_S))
-    return run.path(name)
 
 
 def drive(run, users):

@@ -79,7 +79,7 @@ def script(args, name, *more):
 
 def servers_part(args):
     node = ["--node", args.node] if args.node else []
-    found = script(args, "server_comparison.py", "--pairs", args.pairs, "--seconds", args.seconds, "--users", 150_000 if args.quick else 1_200_000, *node)
+    found = script(args, "server_comparison.py", "--load", args.load, "--pairs", args.pairs, "--seconds", args.seconds, "--users", 150_000 if args.quick else 1_200_000, *node)
     return {one["name"]: one for one in found}
 
 

@@ -54,6 +54,7 @@ def server_rows(servers):
     rows = []
     for name, what, beside, told, least in (
             ("wrong codes, 64 connections", "HTTP, wrong codes, 64 connections", "nginx", "nginx, constant answer", 1.0),
+            ("wrong codes, 64 connections, from wrk", "the same from wrk, whose own core is the full one", "nginx", "nginx, constant answer", None),
             ("durable acceptances, 256 connections", "HTTP, durable acceptances, 256 connections", "nginx", "nginx, constant answer", 0.8),
             ("durable acceptances, 64 connections", "HTTP, durable acceptances, 64 connections", "nginx", "nginx, constant answer", 0.6),
             ("durable, batches of 100, to one by one", "HTTP, durable, batches of 100", "single", "one by one, 64 connections", 5),

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Watchword beside nginx, on this machine, in this minute.
 
-The server under test runs on core 0, wrk on core 1; runs alternate, and what counts is the ratio of each pair. nginx, with one worker on the
-same core, answers a constant JSON body of the same size to the same POSTs.
+The server under test runs on core 0, the load on core 1; runs alternate, and what counts is the ratio of each pair. nginx, with one worker on the
+same core, answers a constant JSON body of the same size to the same POSTs. Wrong codes come from watchword-load: a request costs wrk, with the
+Lua that it takes to send different ones, more than it costs the servers, so that its core is the one that is full, and what is compared is how wrk
+gets on with the answers. That is told as a row of its own.
 
-    bench/server_comparison.py [--binary build/watchword] [--pairs 5] [--seconds 5] [--users 300000] [--json FILE]
+    bench/server_comparison.py [--binary build/watchword] [--load build/watchword-load] [--pairs 5] [--seconds 5] [--users 300000] [--json FILE]
 
 Needs nginx and wrk. Loopback only; everything that it starts ends with it.
 """
@@ -197,6 +199,26 @@ http {
         load_everybody(self.call, "user%d@example.org", self.people)
 
 
+def load(run, port, *more):
+    """What a run of watchword-load with wrong codes told; `--constant` among the rest: to a server that knows none."""
+    file = run.path("result.json")
+    done = subprocess.run(["taskset", "-c", "1", run.args.load, "http://127.0.0.1:%d" % port, "--mix", "wrong", "--connections",
+                           str(run.args.connections), "--duration", str(run.args.seconds), "--warmup", "0.2", "--json", file, "--plain", *more],
+                          capture_output=True, text=True, env=dict(os.environ, WATCHWORD_API_KEY=run.key))
+    if done.returncode != 0:
+        sys.exit("watchword-load: " + done.stderr[-2000:])
+    with open(file) as text:
+        return json.load(text)
+
+
+def people(run, name, first, end):
+    with open(run.path(name), "w") as out:
+        out.write("user,secret,period\n")
+        for i in range(first, end):
+            out.write("user%d@example.org,%s,%d\n" % (i, base32(secret_of(i)), PERIOD_S))
+    return run.path(name)
+
+
 def fdatasync_p99_ms(directory, seconds=3):
     """One small append and one fdatasync at a time, on the disk of the data directory."""
     path = os.path.join(directory, "fdatasync")
@@ -302,9 +324,18 @@ class Comparison:
         step = int(time.time()) // PERIOD_S
         self.wrong = self.run.write_bodies("wrong", lambda i: "%06d" % ((int(totp(secret_of(i), step)) + 500000) % 1000000),
                                            range(self.users, self.run.people))
-        pairs = [self.beside_nginx(name, self.wrong, pair * 31337, 64, self.all_rejected) for pair in range(self.pairs)]
-        self.fastest = max(pair["watchword"] for pair in pairs)
-        return row_of(name, 64, pairs)
+        guessed = people(self.run, "guessed.csv", self.users, self.run.people)
+        pairs = [self.load_pair(name, guessed, pair) for pair in range(2 * self.pairs)]
+        from_wrk = name + ", from wrk"
+        wrk_pairs = [self.beside_nginx(from_wrk, self.wrong, pair * 31337, 64, self.all_rejected) for pair in range(self.pairs)]
+        self.fastest = max(pair["watchword"] for pair in pairs + wrk_pairs)
+        return [row_of(name, 64, pairs), row_of(from_wrk, 64, wrk_pairs)]
+
+    def load_pair(self, name, guessed, number):
+        asks = {"watchword": lambda: load(self.run, self.run.port, "--users-file", guessed), "nginx": lambda: load(self.run, self.run.nginx_port, "--constant")}
+        found = {server: asks[server]() for server in sorted(asks, reverse=number % 2 == 0)}
+        rates = {server: result["rate"] for server, result in found.items()}
+        return {**told(name, rates["watchword"], "nginx", rates["nginx"]), "load_us": found["watchword"]["own_cpu_us_a_request"]}
 
     def node(self, folder):
         self.run.start_node(folder)
@@ -349,6 +380,8 @@ class Comparison:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default="build/watchword")
+    parser.add_argument("--load", default="build/watchword-load")
+    parser.set_defaults(connections=64)  # of wrong codes
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--users", type=int, default=1_200_000)
@@ -356,7 +389,7 @@ def main():
     parser.add_argument("--node", help="folder of bench/node with its packages installed: compare with that service too")
     parser.add_argument("--json")
     args = parser.parse_args()
-    args.binary = os.path.abspath(args.binary)
+    args.binary, args.load = os.path.abspath(args.binary), os.path.abspath(args.load)
     run = Run(args, guessed=max(1000, args.users // 4))
     try:
         run.start_watchword()
@@ -366,7 +399,7 @@ def main():
         run.start_nginx(run.ask("user%d@example.org" % someone,
                                 "%06d" % ((int(totp(secret_of(someone), int(time.time()) // PERIOD_S)) + 500000) % 1000000)))
         comparison = Comparison(run)
-        results = [comparison.wrong_codes()]
+        results = comparison.wrong_codes()
         if args.node:
             results.append(comparison.node(args.node))
         comparison.await_step()
