@@ -83,6 +83,7 @@ def main():
     args = parser.parse_args()
     args.binary = os.path.abspath(args.binary)
     warm = 20 * CONNECTIONS
+    args.codes = -(-args.codes // CONNECTIONS) * CONNECTIONS
     args.users = warm + args.codes
     with tempfile.TemporaryDirectory() as folder:
         args.keep = os.path.abspath(args.keep or folder)

@@ -66,6 +66,8 @@ class Overload:
             return self.load(self.ANY_RATE, self.args.seconds / 3, pipeline=self.args.depth)["good_per_s"]
         brief_s, long_s, finest = 3, self.args.seconds / 6, 1.05
         low, factor = self.load(self.ANY_RATE, brief_s, pipeline=1)["good_per_s"] / 2, 1.25
+        if low == 0:
+            sys.exit("no code was judged: the server refuses all of them")
         while factor > finest:
             while self.copes(low * factor, brief_s):
                 low *= factor
@@ -112,9 +114,11 @@ class Overload:
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        over = self.load(2 * most, args.seconds)
-        done.set()
-        watcher.join()
+        try:
+            over = self.load(2 * most, args.seconds)
+        finally:
+            done.set()
+            watcher.join()
         after = self.load(most / 2, 4)
         third = max(1, len(memory) // 3)  # some of it comes and goes: memory that is filled and flushed
         return {"kind": args.kind, "maximum_per_s": most, "offered_per_s": over["offered"] / over["seconds"],

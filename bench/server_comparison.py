@@ -6,7 +6,7 @@ same core, answers a constant JSON body of the same size to the same POSTs. Wron
 Lua that it takes to send different ones, more than it costs the servers, so that its core is the one that is full, and what is compared is how wrk
 gets on with the answers. That is told as a row of its own.
 
-    bench/server_comparison.py [--binary build/watchword] [--load build/watchword-load] [--pairs 5] [--seconds 5] [--users 300000] [--json FILE]
+    bench/server_comparison.py [--binary build/watchword] [--load build/watchword-load] [--pairs 5] [--seconds 4] [--users 1200000] [--json FILE]
 
 Needs nginx and wrk. Loopback only; everything that it starts ends with it.
 """
@@ -334,6 +334,8 @@ class Comparison:
     def load_pair(self, name, guessed, number):
         asks = {"watchword": lambda: load(self.run, self.run.port, "--users-file", guessed), "nginx": lambda: load(self.run, self.run.nginx_port, "--constant")}
         found = {server: asks[server]() for server in sorted(asks, reverse=number % 2 == 0)}
+        locked = sum(kind["results"].get("locked", 0) for kind in found["watchword"]["kinds"].values())
+        assert locked == 0, "%d answers said that people are locked, which is cheaper than to judge: take more people" % locked
         rates = {server: result["rate"] for server, result in found.items()}
         return {**told(name, rates["watchword"], "nginx", rates["nginx"]), "load_us": found["watchword"]["own_cpu_us_a_request"]}
 
@@ -406,7 +408,7 @@ def main():
         results += comparison.durable()
         disk = {"name": "fdatasync", "p99_ms": fdatasync_p99_ms(run.dir, 1)}
         for result in results:
-            print("%-44s %9.0f/s   ratio %.2f (median of %d pairs)" % (result["name"], result["rate_median"], result["ratio_median"], args.pairs))
+            print("%-44s %9.0f/s   ratio %.2f (median of %d pairs)" % (result["name"], result["rate_median"], result["ratio_median"], len(result["pairs"])))
         print("%-44s p99 %.2f ms" % ("one fdatasync on this disk", disk["p99_ms"]))
         if args.json:
             with open(args.json, "w") as out:
