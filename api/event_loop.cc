@@ -1,6 +1,7 @@
 #include "api/event_loop.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <thread>
@@ -20,6 +21,27 @@ constexpr std::size_t spare_answer_bytes_max = 4 * 1024;
 
 std::int64_t steady_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Spent {
+  std::chrono::nanoseconds wall{0}, processor{0};  // of this thread
+};
+Spent spent_so_far() {
+  timespec processor{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &processor);
+  return {.wall = std::chrono::steady_clock::now().time_since_epoch(),
+          .processor = std::chrono::seconds(processor.tv_sec) + std::chrono::nanoseconds(processor.tv_nsec)};
+}
+
+// The store's background gives way to loops. While it has something to do, a loop that is never idle leaves others a
+// quarter: what they had of the round itself counts.
+void leave_core(const Spent& begun) {
+  constexpr std::chrono::microseconds busy_round{200};  // a loop that has shorter ones has a core that is idle now and then
+  constexpr std::chrono::milliseconds pause_max{8};
+  const Spent now = spent_so_far();
+  const std::chrono::nanoseconds own = now.processor - begun.processor, others = now.wall - begun.wall - own;
+  if (own < busy_round || others >= own / 3) return;
+  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(own / 3 - others, pause_max));
 }
 
 }  // namespace
@@ -75,23 +97,15 @@ void EventLoop::serve_sockets() {
   bool served = true;
   for (unsigned round = 0; served && round < rounds_max; ++round) {
     const bool behind = services_.engine.store.behind();
-    const auto begun = behind ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+    const Spent begun = behind ? spent_so_far() : Spent{};
     served = note_ready();
     resume_revisited();
     take_tickets();
-    if (behind && served) leave_core(std::chrono::steady_clock::now() - begun);
+    if (behind && served) leave_core(begun);
   }
   serving_ = false;
   if (!served) return await_sockets();
   boost::asio::post(io_, [this] { serve_sockets(); });
-}
-
-// The store's background gives way to loops. While it has something to do, a loop that is never idle leaves it a quarter.
-void EventLoop::leave_core(std::chrono::nanoseconds spent) {
-  constexpr std::chrono::microseconds busy_round{200};  // a loop that has shorter ones has a core that is idle now and then
-  constexpr std::chrono::milliseconds pause_max{8};
-  if (spent < busy_round) return;
-  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(spent / 3, pause_max));
 }
 
 // All that are ready, so that a round's budget sees everybody who waits.
@@ -131,7 +145,9 @@ void EventLoop::resume_revisited() {
     connection->revisited = false;
     connection->resume();
     connection->unpin();
-    if (verify_plane_.holds_many_questions()) answer_questions();
+    if (!verify_plane_.holds_many_questions()) continue;
+    answer_questions();
+    verify_plane_.look_at_clock();
   }
   resuming_.clear();
 }

@@ -81,7 +81,6 @@ class EventLoop final : public engine::TicketSink {
   LoopMetrics* metrics() { return metrics_.get(); }
   // After whatever came: judges what was asked, hands it to the committer, sends what is ready.
   void end_round();
-  static void leave_core(std::chrono::nanoseconds spent);
   // Runs the managed request on a worker; the answer comes back to connection.answered(). False: overloaded.
   bool manage(Exchange& exchange, Route route, Request request);
   // The same for the next bytes of an import; they come back to connection.took_rows().

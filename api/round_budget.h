@@ -30,8 +30,14 @@ class RoundBudget {
     take(1 + items / items_per_verification, now);
     mixed_ = true;
   }
-  bool full() const noexcept { return taken_ > 0 && taken_ >= (short_ ? short_limit() : limit_); }
+  bool full() const noexcept { return taken_ > 0 && (timed_out_ || taken_ >= (short_ ? short_limit() : limit_)); }
   bool empty() const noexcept { return taken_ == 0; }
+  // Some of what was taken is judged. Where others had the core meanwhile the round is over by the clock: whoever is refused
+  // in it waits no longer for that.
+  template <class Now>
+  void look_at_clock(Now now) noexcept {
+    if (taken_ > 0 && now() - begun_ >= round_max) timed_out_ = true;
+  }
   // All that was taken is judged, and what could be answered is sent.
   void end(std::chrono::nanoseconds now) noexcept {
     constexpr std::size_t telling = 32;  // fewer say little about the cost of many
@@ -49,7 +55,7 @@ class RoundBudget {
     short_ = late;
     ended_ = now;
     taken_ = 0;
-    mixed_ = false;
+    mixed_ = timed_out_ = false;
   }
   std::size_t limit() const noexcept { return limit_; }
 
@@ -72,6 +78,7 @@ class RoundBudget {
   std::size_t taken_ = 0;
   bool mixed_ = false;  // with batches
   bool short_ = false;
+  bool timed_out_ = false;
   double cost_ns_ = 10'000;
   std::size_t limit_ = static_cast<std::size_t>(round_max.count()) / 10'000;
 };

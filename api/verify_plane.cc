@@ -304,6 +304,10 @@ void VerifyPlane::publish() noexcept {
   engine_.committer.kick(producer_.take_urgent());
 }
 
+void VerifyPlane::look_at_clock() noexcept {
+  round_.look_at_clock(steady_now);
+}
+
 void VerifyPlane::end_round() noexcept {
   if (!round_.empty()) round_.end(steady_now());
 }

@@ -7,7 +7,9 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -116,12 +118,14 @@ class Load {
   }
 
   void run(double rate, double seconds) {
+    prctl(PR_SET_TIMERSLACK, 1UL);  // or the kernel wakes it 50 microseconds late
     const std::int64_t begin = now_ns(), end = begin + static_cast<std::int64_t>(seconds * 1e9);
     std::int64_t now = begin;
     ceiling_ = rate >= ceiling_rate;
     while (now < end || (outstanding_ > 0 && now < end + 2'000'000'000)) {
       if (now < end) send_due(begin, now, rate);
       receive();
+      sleep_out(now);
       const std::int64_t before = std::exchange(now, now_ns());
       cycles_.add(now - before);
     }
@@ -163,6 +167,14 @@ class Load {
       ++outstanding_;
     }
     for (Connection& connection : connections_) flush(connection);
+  }
+
+  // A core that is never idle takes from the server's, where a host shares out what both have.
+  static void sleep_out(std::int64_t cycle_began_ns) {
+    constexpr std::int64_t tick_ns = 100'000;
+    const std::int64_t until_ns = cycle_began_ns + tick_ns;
+    const timespec until{until_ns / 1'000'000'000, until_ns % 1'000'000'000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
   }
 
   void flush(Connection& connection) {

@@ -5,7 +5,7 @@ reference, taken in one run, in pairs that alternate; the median counts.
     bench/report.py [--quick] [--keep] [--write] [--pairs N] [--seconds S] [--only micro,servers,tools,curves]
                     [--json build/bench.json] [--html build/bench.html]
 
-Micro-benchmarks run on core 0 (two threads: on 0 and 1). Rows that compare servers come from server_comparison.py, those about metrics and the load
+Micro-benchmarks run on core 0, the committer with them (two threads: on 0 and 1; one thread beside which they stand: on one of them). Rows that compare servers come from server_comparison.py, those about metrics and the load
 tester from metrics_cost.py and load_agreement.py, curves from curves.py. A timed comparison never fails the run: a row that falls
 short says so. --keep takes the parts that are not measured from the JSON of the last run, so that parts can be measured one by one.
 --write puts the summary into docs/benchmarks.md.

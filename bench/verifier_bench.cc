@@ -2,8 +2,11 @@
 // enqueue.
 #include <benchmark/benchmark.h>
 #include <liboath/oath.h>
+#include <sched.h>
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -244,6 +247,33 @@ void replayed_code(benchmark::State& state) {
 }
 BENCHMARK(replayed_code);
 
+// While it lives, all threads of this process are on as many cores, the committer's among them: beside two threads on two
+// cores one thread shall not have another core for its commits.
+class OnCores {
+ public:
+  explicit OnCores(int count) {
+    if (sched_getaffinity(0, sizeof allowed_, &allowed_) != 0) CPU_ZERO(&allowed_);
+    cpu_set_t few;
+    CPU_ZERO(&few);
+    for (std::size_t core = 0; core < CPU_SETSIZE && CPU_COUNT(&few) < count; ++core) {
+      if (CPU_ISSET(core, &allowed_)) CPU_SET(core, &few);
+    }
+    move_all_to(few);
+  }
+  ~OnCores() { move_all_to(allowed_); }
+  OnCores(const OnCores&) = delete;
+  OnCores& operator=(const OnCores&) = delete;
+
+ private:
+  static void move_all_to(const cpu_set_t& cores) {
+    if (CPU_COUNT(&cores) == 0) return;
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+      sched_setaffinity(static_cast<pid_t>(std::stol(thread.path().filename().string())), sizeof cores, &cores);
+    }
+  }
+  cpu_set_t allowed_;
+};
+
 // One or two threads on different users, or on one and the same. Real time: what the machine does in a second.
 void threads(benchmark::State& state, std::size_t users) {
   static World* shared;
@@ -257,6 +287,7 @@ void threads(benchmark::State& state, std::size_t users) {
   Verdict verdict;
   std::unique_ptr<Order> order;
   std::unique_ptr<RcuThread> rcu;
+  const std::optional<OnCores> one_core = state.threads() == 1 ? std::optional<OnCores>(std::in_place, 1) : std::nullopt;
   if (state.thread_index() != 0) rcu = std::make_unique<RcuThread>();
   for (auto _ : state) {
     if (!order) {

@@ -75,6 +75,10 @@ void take_run_options(CLI::App& program, Arguments& arguments) {
   load->add_flag(
       "--bunches", options.bunches,
       "A closed loop reads all answers that are there before it asks again, as wrk does; otherwise it asks at once");
+  load->add_option("--tick", options.tick_us,
+                   "Microseconds: an open loop looks at what is due, and at its connections, no more often; 0: at once")
+      ->check(CLI::Range(0u, 10000u))
+      ->capture_default_str();
   load->add_option("--batch-size", options.batch_size)->check(CLI::Range(1u, 1000u))->capture_default_str();
   load->add_option("--timeout", options.timeout_s, "Seconds until an answer is given up")
       ->check(CLI::Range(0.1, 600.0))

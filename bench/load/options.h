@@ -28,6 +28,7 @@ struct Options {
   unsigned pipeline = 1;      // requests in flight on one connection
   std::uint64_t churn = 0;    // requests after which a connection is closed and another one opened; 0: never
   bool bunches = false;       // a closed loop asks when all answers that are there have been read, as wrk does
+  unsigned tick_us = 0;       // an open loop sleeps so long at least before it looks at its connections and at what is due
   unsigned batch_size = 100;
 
   std::size_t users = 10000;

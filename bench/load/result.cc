@@ -66,6 +66,7 @@ json::object settings(const Options& options) {
   if (options.rate) {
     out["rate_begin"] = options.rate->begin;
     out["rate_end"] = options.rate->end;
+    out["tick_us"] = options.tick_us;
     out["arrivals"] = options.arrivals == Arrivals::even ? "even" : "poisson";
   }
   if (options.mix.has(Kind::batch)) out["batch_size"] = options.batch_size;

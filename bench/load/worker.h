@@ -80,6 +80,7 @@ class Worker {
   void dispatch_due();
   void sweep();
   void wait(std::int64_t until_ns);
+  void sleep_out_tick();
   bool measured(std::int64_t due_ns) const { return due_ns >= timeline_.measure_ns; }
 
   const Options* options_;
@@ -93,6 +94,7 @@ class Worker {
   std::optional<Schedule> schedule_;
   int epoll_;
   std::int64_t now_ns_ = 0;
+  std::int64_t looked_ns_ = 0;  // when it last looked at its connections
   bool running_ = false;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::deque<std::size_t> free_;  // connections that can take a request: those of an open loop, or that found no fresh code

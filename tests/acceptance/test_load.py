@@ -67,6 +67,9 @@ def test_an_open_loop_keeps_its_rate_and_tells_its_own_lag(shared, tmp_path):
     assert abs(result["requests"] + result["unsent"] - 600) <= 2 and result["requests"] > 300
     assert result["response_us"]["p50"] >= result["service_us"]["p50"] * 0.99
     assert result["own_lag_us"]["count"] == result["requests"]
+    ticking, _ = run_against(shared, tmp_path, "--rate", 400, "--tick", 2000, "--users", 100, "--mix", "wrong", "--connections", 16)
+    assert ticking["settings"]["tick_us"] == 2000 and abs(ticking["requests"] + ticking["unsent"] - 600) <= 2
+    assert 200 < ticking["own_lag_us"]["p50"] and ticking["response_us"]["p50"] >= 1000
     ramp, _ = run_against(shared, tmp_path, "--rate", "100:700", "--users", 100, "--mix", "wrong", "--poisson")
     assert 500 <= ramp["requests"] <= 900
 

@@ -106,6 +106,28 @@ TEST_F(RoundBudgetTest, ALongRoundThatHadRoomIsNotLate) {
   EXPECT_EQ(round(10'000, microseconds(4)), budget.limit());
 }
 
+TEST_F(RoundBudgetTest, ARoundThatOthersHeldUpIsOverByTheClock) {
+  const auto clock = [this] { return now; };
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  budget.take_one(clock);
+  now += RoundBudget::round_max - nanoseconds(1);
+  budget.look_at_clock(clock);
+  EXPECT_FALSE(budget.full());
+  now += nanoseconds(1);
+  budget.look_at_clock(clock);
+  EXPECT_TRUE(budget.full());
+  budget.end(now);
+  EXPECT_FALSE(budget.full());
+}
+
+TEST_F(RoundBudgetTest, TheClockEndsNoRoundThatHasNotBegun) {
+  now += milliseconds(100);
+  budget.look_at_clock([this] { return now; });
+  EXPECT_FALSE(budget.full());
+  budget.take_one([this] { return now; });
+  EXPECT_FALSE(budget.full());
+}
+
 TEST_F(RoundBudgetTest, LooksAtTheClockOnceARound) {
   int looks = 0;
   for (int i = 0; i < 10; ++i) {
