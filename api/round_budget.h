@@ -32,11 +32,11 @@ class RoundBudget {
   }
   bool full() const noexcept { return taken_ > 0 && (timed_out_ || taken_ >= (short_ ? short_limit() : limit_)); }
   bool empty() const noexcept { return taken_ == 0; }
-  // Some of what was taken is judged. Where others had the core meanwhile the round is over by the clock: whoever is refused
-  // in it waits no longer for that.
+  // Some of what was taken is judged. Where others had the core meanwhile a round that has taken on much is over by the
+  // clock: whoever is refused in it waits no longer for that. Nobody is refused because of a moment's pause.
   template <class Now>
   void look_at_clock(Now now) noexcept {
-    if (taken_ > 0 && now() - begun_ >= round_max) timed_out_ = true;
+    if (taken_ >= short_limit() && now() - begun_ >= round_max) timed_out_ = true;
   }
   // All that was taken is judged, and what could be answered is sent.
   void end(std::chrono::nanoseconds now) noexcept {

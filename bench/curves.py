@@ -213,9 +213,14 @@ def by_window(args, server):
 def by_devices(args):
     points = []
     for devices in [1, 8] if args.quick else range(1, 9):
-        # Eight digits: a wrong code of the device that the load tester knows is hardly ever the right one of another.
+        # Eight digits: a wrong code of the device that the load tester knows is seldom the right one of another.
         with Server(args, 20_000, devices, digits=8) as server:
-            points.append(point(server.load("wrong"), devices=devices))
+            try:
+                wrong = server.load("wrong")
+            except RuntimeError:
+                # With eight devices 21 codes more are right: of 200,000 guesses one in 24 times one is. Twice in a row is a fault.
+                wrong = server.load("wrong")
+            points.append(point(wrong, devices=devices))
         tell("devices", points)
     return points
 

@@ -109,7 +109,7 @@ TEST_F(RoundBudgetTest, ALongRoundThatHadRoomIsNotLate) {
 TEST_F(RoundBudgetTest, ARoundThatOthersHeldUpIsOverByTheClock) {
   const auto clock = [this] { return now; };
   for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
-  budget.take_one(clock);
+  for (std::size_t i = 0; i < budget.limit() / 4; ++i) budget.take_one(clock);
   now += RoundBudget::round_max - nanoseconds(1);
   budget.look_at_clock(clock);
   EXPECT_FALSE(budget.full());
@@ -117,6 +117,15 @@ TEST_F(RoundBudgetTest, ARoundThatOthersHeldUpIsOverByTheClock) {
   budget.look_at_clock(clock);
   EXPECT_TRUE(budget.full());
   budget.end(now);
+  EXPECT_FALSE(budget.full());
+}
+
+TEST_F(RoundBudgetTest, TheClockEndsNoRoundThatHasTakenLittle) {
+  const auto clock = [this] { return now; };
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  for (std::size_t i = 0; i < budget.limit() / 4 - 1; ++i) budget.take_one(clock);
+  now += milliseconds(100);
+  budget.look_at_clock(clock);
   EXPECT_FALSE(budget.full());
 }
 
