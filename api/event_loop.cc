@@ -34,14 +34,15 @@ Spent spent_so_far() {
 }
 
 // The store's background gives way to loops. While it has something to do, a loop that is never idle leaves others a
-// quarter: what they had of the round itself counts.
+// quarter: what they had of the round itself counts. Never nothing: a hypervisor may have been among them.
 void leave_core(const Spent& begun) {
   constexpr std::chrono::microseconds busy_round{200};  // a loop that has shorter ones has a core that is idle now and then
   constexpr std::chrono::milliseconds pause_max{8};
   const Spent now = spent_so_far();
   const std::chrono::nanoseconds own = now.processor - begun.processor, others = now.wall - begun.wall - own;
-  if (own < busy_round || others >= own / 3) return;
-  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(own / 3 - others, pause_max));
+  if (own < busy_round) return;
+  const std::chrono::nanoseconds share = own / 3;
+  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::max(share - others, share / 4), pause_max));
 }
 
 }  // namespace
