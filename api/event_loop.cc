@@ -146,9 +146,7 @@ void EventLoop::resume_revisited() {
     connection->revisited = false;
     connection->resume();
     connection->unpin();
-    if (!verify_plane_.holds_many_questions()) continue;
-    answer_questions();
-    verify_plane_.look_at_clock();
+    if (verify_plane_.holds_many_questions()) answer_questions();
   }
   resuming_.clear();
 }
@@ -255,6 +253,7 @@ void EventLoop::answer_questions() {
       touch(*exchange.connection);
       proceed(exchange, progress);
     });
+    verify_plane_.look_at_clock();
   }
   verify_plane_.publish();  // before the answers are sent: the disk is slower
   work_touched();

@@ -30,7 +30,9 @@ class RoundBudget {
     take(1 + items / items_per_verification, now);
     mixed_ = true;
   }
-  bool full() const noexcept { return taken_ > 0 && (timed_out_ || taken_ >= (short_ ? short_limit() : limit_)); }
+  bool full() const noexcept { return taken_ > 0 && (timed_out_ || has_all()); }
+  // Somebody was, since it is full().
+  void refused() noexcept { refused_ = true; }
   bool empty() const noexcept { return taken_ == 0; }
   // Some of what was taken is judged. Where others had the core meanwhile a round that has taken on much is over by the
   // clock: whoever is refused in it waits no longer for that. Nobody is refused because of a moment's pause.
@@ -43,24 +45,26 @@ class RoundBudget {
     constexpr std::size_t telling = 32;  // fewer say little about the cost of many
     constexpr double weight = 1.0 / 8;
     const std::chrono::nanoseconds spent = now - begun_;
-    const bool late = full() && spent > late_after;
-    // What a short round's verifications seem to cost is what its refusals did. Of one that is late all the same, a part is
-    // believed.
-    if (taken_ >= telling && !mixed_ && (!short_ || late)) {
+    const bool late = (refused_ || has_all()) && spent > late_after;
+    // What the verifications of a short round, or of one that the clock ended, seem to cost is what refusals did, or others.
+    // Of one that is late all the same, a part is believed.
+    const bool cut = short_ || timed_out_;
+    if (taken_ >= telling && !mixed_ && (!cut || late)) {
       const double seeming = static_cast<double>(spent.count()) / static_cast<double>(taken_);
-      const double cost = short_ ? std::min(seeming, 2 * cost_ns_) : seeming;
+      const double cost = cut ? std::min(seeming, 2 * cost_ns_) : seeming;
       cost_ns_ += (std::min(cost, cost_ns_max) - cost_ns_) * weight;
       limit_ = std::max(verifications_min, static_cast<std::size_t>(static_cast<double>(round_max.count()) / cost_ns_));
     }
     short_ = late;
     ended_ = now;
     taken_ = 0;
-    mixed_ = timed_out_ = false;
+    mixed_ = timed_out_ = refused_ = false;
   }
   std::size_t limit() const noexcept { return limit_; }
 
  private:
   static constexpr std::size_t items_per_verification = 6;
+  bool has_all() const noexcept { return taken_ >= (short_ ? short_limit() : limit_); }
   std::size_t short_limit() const noexcept { return std::max(verifications_min, limit_ / 4); }
   template <class Now>
   void take(std::size_t verifications, Now now) noexcept {
@@ -79,6 +83,7 @@ class RoundBudget {
   bool mixed_ = false;  // with batches
   bool short_ = false;
   bool timed_out_ = false;
+  bool refused_ = false;
   double cost_ns_ = 10'000;
   std::size_t limit_ = static_cast<std::size_t>(round_max.count()) / 10'000;
 };

@@ -144,6 +144,7 @@ void VerifyPlane::render_batch(Exchange& exchange) {
 }
 
 VerifyPlane::Progress VerifyPlane::refuse(Exchange& exchange) {
+  round_.refused();
   exchange.question.standing = Standing::overloaded;
   exchange.status = 503;
   if (metrics_ != nullptr) metrics_->answered(exchange.question);
@@ -163,6 +164,7 @@ void VerifyPlane::refuse_one_more(Exchange& exchange) {
     for (unsigned i = 0; i < refusals_max; ++i) all += one;
     return Refusals{.text = all, .bytes = one.size()};
   }();
+  round_.refused();
   if (metrics_ != nullptr) metrics_->refused();
   ++exchange.refusals;
   exchange.status = 503;

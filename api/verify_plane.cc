@@ -126,6 +126,7 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
     items_.push_back({.request = request_of(question), .ticket = &question, .verdict = &question.verdict});
   }
   if (notes_.has_room(items_.size())) engine_.verifier.verify_batch(items_, now, producer_);
+  look_at_clock();
   auto item = items_.begin();  // as it is made, an item says overloaded
   for (Question& question : exchange.batch->questions) {
     if (question.standing != Standing::recovering) take(question, (item++)->next, now);

@@ -52,7 +52,7 @@ class VerifyPlane {
   bool holds_questions() const { return !asked_.empty(); }
   // As many as gain from being judged together; with more, their memory would be far from the core before they are answered.
   bool holds_many_questions() const { return asked_.size() >= many_questions; }
-  // Between such groups of questions: time goes by.
+  // After such a group of questions: time goes by.
   void look_at_clock() noexcept;
   Progress verify_batch(Exchange& exchange, std::string_view body, engine::UnixMillis now);
   // The questions whose users a worker shall load. Theirs until loaded() has the results back.

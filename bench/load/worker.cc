@@ -268,7 +268,7 @@ void Worker::sleep_out_tick() {
     const timespec until{until_ns / 1'000'000'000, until_ns % 1'000'000'000};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
   }
-  looked_ns_ = now_ns_ = steady_ns();
+  now_ns_ = steady_ns();
 }
 
 void Worker::wait(std::int64_t until_ns) {
@@ -278,7 +278,7 @@ void Worker::wait(std::int64_t until_ns) {
   const timespec patience{left_ns / 1'000'000'000, left_ns % 1'000'000'000};
   const int count = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &patience, nullptr);
   if (count < 0 && errno != EINTR) throw std::runtime_error("epoll failed");
-  now_ns_ = steady_ns();
+  looked_ns_ = now_ns_ = steady_ns();
   for (std::size_t i = 0; i < static_cast<std::size_t>(std::max(count, 0)); ++i) {
     handle(static_cast<std::size_t>(events[i].data.u64), events[i].events);
     // What falls due while many answers are read is not kept waiting for the last of them.

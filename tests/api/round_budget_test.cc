@@ -129,6 +129,31 @@ TEST_F(RoundBudgetTest, TheClockEndsNoRoundThatHasTakenLittle) {
   EXPECT_FALSE(budget.full());
 }
 
+TEST_F(RoundBudgetTest, ARoundThatTheClockEndedSaysNothingAboutCosts) {
+  const auto clock = [this] { return now; };
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  const std::size_t whole = budget.limit();
+  for (std::size_t i = 0; i < whole / 4; ++i) budget.take_one(clock);
+  now += milliseconds(26);
+  budget.look_at_clock(clock);
+  ASSERT_TRUE(budget.full());
+  budget.end(now);
+  EXPECT_EQ(budget.limit(), whole);
+  EXPECT_EQ(round(10'000, microseconds(4)), whole);  // nobody was refused: nothing is to be caught up with
+}
+
+TEST_F(RoundBudgetTest, ARoundThatTheClockEndedAndThatRefusedIsLate) {
+  const auto clock = [this] { return now; };
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  for (std::size_t i = 0; i < budget.limit() / 4; ++i) budget.take_one(clock);
+  now += milliseconds(26);
+  budget.look_at_clock(clock);
+  budget.refused();
+  budget.end(now);
+  EXPECT_GT(budget.limit(), 1700u);  // of what it seemed to cost, a part is believed
+  EXPECT_EQ(round(10'000, microseconds(4)), budget.limit() / 4);
+}
+
 TEST_F(RoundBudgetTest, TheClockEndsNoRoundThatHasNotBegun) {
   now += milliseconds(100);
   budget.look_at_clock([this] { return now; });
