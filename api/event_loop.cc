@@ -34,15 +34,18 @@ Spent spent_so_far() {
 }
 
 // The store's background gives way to loops. While it has something to do, a loop that is never idle leaves others a
-// quarter: what they had of the round itself counts. Never nothing: a hypervisor may have been among them.
-void leave_core(const Spent& begun) {
+// quarter: what they had of the round itself counts, unless memory fills up behind it (the committer was among them, who
+// fills it). Never nothing: a hypervisor may have been among them.
+void leave_core(const Spent& begun, bool filling_memory) {
   constexpr std::chrono::microseconds busy_round{200};  // a loop that has shorter ones has a core that is idle now and then
   constexpr std::chrono::milliseconds pause_max{8};
+  if (std::chrono::steady_clock::now().time_since_epoch() - begun.wall < busy_round) return;
   const Spent now = spent_so_far();
   const std::chrono::nanoseconds own = now.processor - begun.processor, others = now.wall - begun.wall - own;
   if (own < busy_round) return;
   const std::chrono::nanoseconds share = own / 3;
-  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::max(share - others, share / 4), pause_max));
+  const std::chrono::nanoseconds left = filling_memory ? share : std::max(share - others, share / 4);
+  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, pause_max));
 }
 
 }  // namespace
@@ -102,7 +105,7 @@ void EventLoop::serve_sockets() {
     served = note_ready();
     resume_revisited();
     take_tickets();
-    if (behind && served) leave_core(begun);
+    if (behind && served) leave_core(begun, services_.engine.store.filling_memory());
   }
   serving_ = false;
   if (!served) return await_sockets();

@@ -217,7 +217,8 @@ def by_devices(args):
         with Server(args, 20_000, devices, digits=8) as server:
             try:
                 wrong = server.load("wrong")
-            except RuntimeError:
+            except RuntimeError as fault:
+                print("devices: once more, since", fault, file=sys.stderr, flush=True)
                 # With eight devices 21 codes more are right: of 200,000 guesses one in 24 times one is. Twice in a row is a fault.
                 wrong = server.load("wrong")
             points.append(point(wrong, devices=devices))

@@ -103,6 +103,7 @@ class RocksStore : public engine::Store {
     return folds_behind_.load(std::memory_order_relaxed) || tables_pile_up_.load(std::memory_order_relaxed) ||
            database_.background->flushing();
   }
+  bool filling_memory() const noexcept override { return folds_behind_.load(std::memory_order_relaxed); }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
   tl::expected<engine::KeysReport, engine::RotationFault> rotate_keys(  // key_rotation.cc

@@ -260,21 +260,25 @@ TEST_F(StoreTest, IsBehindWhereTwiceTooMuchWaitsAndUntilAFoldHasBegun) {
   const UserRecord user = person("ada");
   put(user);
   EXPECT_FALSE(store->behind());
-  bool seen = false;
+  EXPECT_FALSE(store->filling_memory());
+  bool seen_behind = false, seen_filling = false;
   // The fold thread may be quicker than a look, but not every time.
-  for (std::uint32_t tries = 0; tries < 50 && !seen; ++tries) {
+  for (std::uint32_t tries = 0; tries < 50 && !(seen_behind && seen_filling); ++tries) {
     std::vector<CellWrite> cells;
     for (std::uint32_t slot = 1; slot <= 4000; ++slot) {
       cells.push_back({{user.number, tries * 4000 + slot}, {ReplayWord::make(1, 0).bits, 0}});
     }
     std::vector<Outcome> outcomes(cells.size(), Outcome::failed);
     store->advance(cells, {}, outcomes, {});
-    seen = store->behind();
+    seen_filling |= store->filling_memory();
+    seen_behind |= store->behind();
   }
-  EXPECT_TRUE(seen);
+  EXPECT_TRUE(seen_behind);
+  EXPECT_TRUE(seen_filling);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (store->behind() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   EXPECT_FALSE(store->behind());
+  EXPECT_FALSE(store->filling_memory());
 }
 
 TEST_F(StoreTest, ReadersWritersAndFoldsSideBySide) {
