@@ -175,7 +175,7 @@ class Store {
   // The store's background, which gives way to others, has something to do that they may come to wait for: whoever is never
   // idle should leave it some of the core.
   virtual bool behind() const noexcept { return false; }
-  // Of these: what is not folded yet fills memory, which nothing bounds but that whoever fills it gives way.
+  // Far behind: what is not folded yet fills memory, which nothing bounds but that whoever fills it gives way.
   virtual bool filling_memory() const noexcept { return false; }
 
   // Any thread; may take a lock, but none that advance() waits behind for long.

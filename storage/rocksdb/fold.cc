@@ -121,6 +121,7 @@ void RocksStore::fold() {
     if (fresh_.empty()) return;
     std::swap(fresh_, folding_);
     folds_behind_.store(false, std::memory_order_relaxed);
+    filling_memory_.store(false, std::memory_order_relaxed);
     folding_since_ms_ = std::exchange(fresh_since_ms_, 0);
     end = fresh_end_;
   }

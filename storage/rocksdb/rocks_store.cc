@@ -14,6 +14,8 @@ namespace {
 constexpr std::string_view document_prefix = "doc/";
 constexpr std::string_view next_number_key = "meta/next-number";
 constexpr std::uint64_t numbers_reserved = 1u << 20;
+// Folds' worth of cells: three times what is there when a second fold is due.
+constexpr std::size_t filling_from = 6;
 
 void throw_unless(const rocksdb::Status& status) {
   if (!status.ok()) throw engine::StoreError("the store cannot be read: " + status.ToString());
@@ -187,6 +189,7 @@ void RocksStore::remember(std::span<const engine::CellWrite> cells, std::span<co
   }
   // A fold that is due is still waiting for the one before it.
   folds_behind_.store(size >= 2 * options_.unfolded_cells_max, std::memory_order_relaxed);
+  filling_memory_.store(size >= filling_from * options_.unfolded_cells_max, std::memory_order_relaxed);
   if (size < options_.unfolded_cells_max || fold_due_.exchange(true)) return;
   const std::lock_guard lock(fold_mutex_);
   fold_wake_.notify_one();

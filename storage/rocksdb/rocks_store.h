@@ -103,7 +103,7 @@ class RocksStore : public engine::Store {
     return folds_behind_.load(std::memory_order_relaxed) || tables_pile_up_.load(std::memory_order_relaxed) ||
            database_.background->flushing();
   }
-  bool filling_memory() const noexcept override { return folds_behind_.load(std::memory_order_relaxed); }
+  bool filling_memory() const noexcept override { return filling_memory_.load(std::memory_order_relaxed); }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
   tl::expected<engine::KeysReport, engine::RotationFault> rotate_keys(  // key_rotation.cc
@@ -207,6 +207,7 @@ class RocksStore : public engine::Store {
   std::int64_t fresh_since_ms_ = 0;
   std::int64_t folding_since_ms_ = 0;
   std::atomic<bool> folds_behind_{false};
+  std::atomic<bool> filling_memory_{false};
   std::atomic<std::uint64_t> folds_{0};
   std::atomic<std::uint64_t> fold_ns_{0};
 

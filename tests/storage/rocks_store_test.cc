@@ -265,8 +265,8 @@ TEST_F(StoreTest, IsBehindWhereTwiceTooMuchWaitsAndUntilAFoldHasBegun) {
   // The fold thread may be quicker than a look, but not every time.
   for (std::uint32_t tries = 0; tries < 50 && !(seen_behind && seen_filling); ++tries) {
     std::vector<CellWrite> cells;
-    for (std::uint32_t slot = 1; slot <= 4000; ++slot) {
-      cells.push_back({{user.number, tries * 4000 + slot}, {ReplayWord::make(1, 0).bits, 0}});
+    for (std::uint32_t slot = 1; slot <= 8000; ++slot) {
+      cells.push_back({{user.number, tries * 8000 + slot}, {ReplayWord::make(1, 0).bits, 0}});
     }
     std::vector<Outcome> outcomes(cells.size(), Outcome::failed);
     store->advance(cells, {}, outcomes, {});
