@@ -120,8 +120,7 @@ void RocksStore::fold() {
     const std::lock_guard lock(overlay_mutex_);
     if (fresh_.empty()) return;
     std::swap(fresh_, folding_);
-    folds_behind_.store(false, std::memory_order_relaxed);
-    filling_memory_.store(false, std::memory_order_relaxed);
+    note_backlog();
     folding_since_ms_ = std::exchange(fresh_since_ms_, 0);
     end = fresh_end_;
   }
@@ -151,6 +150,7 @@ void RocksStore::fold() {
     const std::lock_guard lock(overlay_mutex_);
     folding_since_ms_ = 0;
     std::swap(folding_, folded);
+    note_backlog();
   }
   folded.clear();
   const std::lock_guard lock(overlay_mutex_);

@@ -186,13 +186,19 @@ void RocksStore::remember(std::span<const engine::CellWrite> cells, std::span<co
     fresh_end_ = next_block_;
     if (fresh_since_ms_ == 0 && !fresh_.empty()) fresh_since_ms_ = steady_ms();
     size = fresh_.cells.size();
+    note_backlog();
   }
-  // A fold that is due is still waiting for the one before it.
-  folds_behind_.store(size >= 2 * options_.unfolded_cells_max, std::memory_order_relaxed);
-  filling_memory_.store(size >= filling_from * options_.unfolded_cells_max, std::memory_order_relaxed);
   if (size < options_.unfolded_cells_max || fold_due_.exchange(true)) return;
   const std::lock_guard lock(fold_mutex_);
   fold_wake_.notify_one();
+}
+
+// Under overlay_mutex_, so that no older look overwrites a newer one.
+void RocksStore::note_backlog() {
+  const std::size_t fresh = fresh_.cells.size(), folding = folding_.cells.size();
+  // A fold that is due is still waiting for the one before it.
+  folds_behind_.store(fresh >= 2 * options_.unfolded_cells_max, std::memory_order_relaxed);
+  filling_memory_.store(fresh + folding >= filling_from * options_.unfolded_cells_max, std::memory_order_relaxed);
 }
 
 std::optional<engine::LoadedUser> RocksStore::load(std::string_view user) {

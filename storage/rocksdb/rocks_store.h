@@ -99,11 +99,11 @@ class RocksStore : public engine::Store {
   const engine::SecretBytes& hash_key() const override { return keys_.hash_key(); }
   engine::StoreHealth health() const override;
   bool writable() const noexcept override { return writable_.load(std::memory_order_relaxed); }
+  // A store that takes no writes does not fold, and nothing grows.
   bool behind() const noexcept override {
-    return folds_behind_.load(std::memory_order_relaxed) || tables_pile_up_.load(std::memory_order_relaxed) ||
-           database_.background->flushing();
+    return (hurries() && writable()) || tables_pile_up_.load(std::memory_order_relaxed) || database_.background->flushing();
   }
-  bool filling_memory() const noexcept override { return filling_memory_.load(std::memory_order_relaxed); }
+  bool filling_memory() const noexcept override { return filling_memory_.load(std::memory_order_relaxed) && writable(); }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
   tl::expected<engine::KeysReport, engine::RotationFault> rotate_keys(  // key_rotation.cc
@@ -136,7 +136,11 @@ class RocksStore : public engine::Store {
   void write_rows(std::size_t shard, std::span<const StateTables::Row> rows);
   void write_pausing(rocksdb::WriteBatch& batch);
   void stand_back(std::chrono::steady_clock::time_point begin) const;
-  bool hurried() const { return stopping_ || folds_behind_.load(std::memory_order_relaxed); }
+  bool hurries() const noexcept {
+    return folds_behind_.load(std::memory_order_relaxed) || filling_memory_.load(std::memory_order_relaxed);
+  }
+  bool hurried() const { return stopping_ || hurries(); }
+  void note_backlog();
   void look_at_tables();
 
   using Rotated = tl::expected<engine::KeysReport, engine::RotationFault>;
