@@ -119,6 +119,9 @@ class CellTable {
   };
   static_assert(sizeof(Slot) == 32);
 
+  static constexpr int part_bits = 8;
+  static constexpr std::size_t part_count = std::size_t{1} << part_bits;
+
   // Open addressing, linear, never more than three quarters full.
   struct Part {
     static constexpr std::size_t capacity_min = 64, wasteful = 16;
@@ -127,7 +130,11 @@ class CellTable {
     std::size_t count = 0;
 
     std::size_t capacity() const noexcept { return slots ? mask + 1 : 0; }
-    bool full() const noexcept { return 4 * (count + 1) > 3 * capacity(); }
+    // Each of the parts at another point between a half and three quarters: they fill alike, and if all of them grew at
+    // once, whoever commits would be stopped for as long as one table of all cells stops him.
+    bool full(std::size_t part) const noexcept {
+      return 4 * part_count * (count + 1) > (2 * part_count + part) * capacity();
+    }
     // The cell's slot, or the free one where it belongs.
     Slot& search(const engine::CellKey& key, std::size_t at, Fill fill) const noexcept {
       for (;; ++at) {
@@ -146,7 +153,6 @@ class CellTable {
     }
   };
 
-  static constexpr int part_bits = 8;
   struct Place {
     std::size_t part;
     std::size_t at;  // a part takes as many of the low bits as it has slots
@@ -160,7 +166,7 @@ class CellTable {
   Slot& slot_of(const engine::CellKey& key) {
     const Place place = place_of(key);
     Part& part = parts_[place.part];
-    if (part.full()) part.grow(fill_);
+    if (part.full(place.part)) part.grow(fill_);
     Slot& slot = part.search(key, place.at, fill_);
     if (slot.fill != fill_) {
       slot = {};

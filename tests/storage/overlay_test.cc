@@ -140,6 +140,26 @@ TEST(Overlay, GivesBackWhatAFloodNeededOnceItHoldsLittle) {
   EXPECT_TRUE(overlay.cells.find(key_of(1)));
 }
 
+// Or whoever commits stands still while all of it moves.
+TEST(Overlay, PartsGrowOneAfterTheOther) {
+  Overlay overlay;
+  constexpr std::uint64_t parts = 256, slots = 512 * parts, steps = 20;
+  std::uint64_t next = 0;
+  const auto fill_to = [&](std::uint64_t cells) {
+    while (next < cells) overlay.write(write_of(next++));
+    return overlay.cells.shape().capacity;
+  };
+  std::size_t before = fill_to(slots * 40 / 100);
+  EXPECT_NEAR(static_cast<double>(before), slots, slots / 20);
+  // From 40 to 90 % of what there was all of them grow, and in no twentieth of that more than a fifth of them.
+  for (std::uint64_t step = 1; step <= steps; ++step) {
+    const std::size_t capacity = fill_to(slots * 40 / 100 + slots * 50 / 100 * step / steps);
+    EXPECT_LE(capacity - before, slots / 5) << step;
+    before = capacity;
+  }
+  EXPECT_NEAR(static_cast<double>(before), 2 * slots, slots / 20);
+}
+
 // People's numbers are close to one another, and differ by the number of shards in one shard.
 TEST(Overlay, NumbersInARowAndFarApartAreSpreadAlike) {
   for (const std::uint64_t stride : {std::uint64_t{1}, std::uint64_t{16}, std::uint64_t{4096}, std::uint64_t{1} << 32}) {
