@@ -15,6 +15,9 @@ class RoundBudget {
   // A full round that took longer has left much to be refused, which grows old: the next one is short. A refusal costs
   // little beside a verification, so the loop soon is where its clients are.
   static constexpr std::chrono::nanoseconds late_after = round_max * 3 / 2;
+  // While every round refuses somebody, rounds half as long take on and refuse as much in all, sooner. Not for the sake of a
+  // burst that one round has no room for: the next one may well have it.
+  static constexpr unsigned crowded_after = 4;  // rounds in a row
   // However much the last ones seemed to have cost: a loop that the system held up for a moment is not slow.
   static constexpr std::size_t verifications_min = 128;
 
@@ -38,7 +41,7 @@ class RoundBudget {
   // clock: whoever is refused in it waits no longer for that. Nobody is refused because of a moment's pause.
   template <class Now>
   void look_at_clock(Now now) noexcept {
-    if (taken_ >= short_limit() && now() - begun_ >= round_max) timed_out_ = true;
+    if (taken_ >= short_limit() && now() - begun_ >= (crowded() ? round_max / 2 : round_max)) timed_out_ = true;
   }
   // All that was taken is judged, and what could be answered is sent.
   void end(std::chrono::nanoseconds now) noexcept {
@@ -56,6 +59,7 @@ class RoundBudget {
       limit_ = std::max(verifications_min, static_cast<std::size_t>(static_cast<double>(round_max.count()) / cost_ns_));
     }
     short_ = late;
+    rounds_refusing_ = refused_ ? std::min(rounds_refusing_ + 1, crowded_after) : 0;
     ended_ = now;
     taken_ = 0;
     mixed_ = timed_out_ = refused_ = false;
@@ -64,13 +68,18 @@ class RoundBudget {
 
  private:
   static constexpr std::size_t items_per_verification = 6;
-  bool has_all() const noexcept { return taken_ >= (short_ ? short_limit() : limit_); }
+  bool has_all() const noexcept { return taken_ >= (short_ ? short_limit() : crowded() ? crowded_limit() : limit_); }
+  bool crowded() const noexcept { return rounds_refusing_ == crowded_after; }
+  std::size_t crowded_limit() const noexcept { return std::max(verifications_min, limit_ / 2); }
   std::size_t short_limit() const noexcept { return std::max(verifications_min, limit_ / 4); }
   template <class Now>
   void take(std::size_t verifications, Now now) noexcept {
     if (taken_ == 0) {
       begun_ = now();
-      if (begun_ - ended_ > forgiven_after) short_ = false;
+      if (begun_ - ended_ > forgiven_after) {
+        short_ = false;
+        rounds_refusing_ = 0;
+      }
     }
     taken_ += verifications;
   }
@@ -84,6 +93,7 @@ class RoundBudget {
   bool short_ = false;
   bool timed_out_ = false;
   bool refused_ = false;
+  unsigned rounds_refusing_ = 0;  // in a row, the last ones; no more than crowded_after are counted
   double cost_ns_ = 10'000;
   std::size_t limit_ = static_cast<std::size_t>(round_max.count()) / 10'000;
 };

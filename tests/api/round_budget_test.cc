@@ -15,7 +15,10 @@ class RoundBudgetTest : public ::testing::Test {
   std::size_t round(std::size_t asked, nanoseconds cost) {
     std::size_t taken = 0;
     for (std::size_t i = 0; i < asked; ++i) {
-      if (budget.full()) continue;
+      if (budget.full()) {
+        if (refuses) budget.refused();
+        continue;
+      }
       budget.take_one([this] { return now; });
       ++taken;
     }
@@ -24,6 +27,7 @@ class RoundBudgetTest : public ::testing::Test {
     return taken;
   }
   RoundBudget budget;
+  bool refuses = false;  // tells the budget of those who found no room
   nanoseconds now{milliseconds(5000)};
 };
 
@@ -98,6 +102,38 @@ TEST_F(RoundBudgetTest, ALoopThatStaysLateLearnsBitByBit) {
   EXPECT_GT(budget.limit(), before * 8 / 10);
   for (int i = 0; i < 100; ++i) round(10'000, microseconds(500));
   EXPECT_EQ(budget.limit(), RoundBudget::verifications_min);
+}
+
+TEST_F(RoundBudgetTest, RoundsAreHalfAsLongWhileAllOfThemRefuse) {
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  refuses = true;
+  const std::size_t whole = budget.limit();
+  for (unsigned i = 0; i < RoundBudget::crowded_after; ++i) EXPECT_EQ(round(10'000, microseconds(4)), whole);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(round(10'000, microseconds(4)), whole / 2);
+  EXPECT_EQ(round(100, microseconds(4)), 100u);
+  EXPECT_EQ(round(10'000, microseconds(4)), whole);  // one had room
+}
+
+TEST_F(RoundBudgetTest, CrowdedRoundsAreOverByTheClockInHalfTheTime) {
+  const auto clock = [this] { return now; };
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  refuses = true;
+  for (unsigned i = 0; i < RoundBudget::crowded_after; ++i) round(10'000, microseconds(4));
+  for (std::size_t i = 0; i < budget.limit() / 4; ++i) budget.take_one(clock);
+  now += RoundBudget::round_max / 2 - nanoseconds(1);
+  budget.look_at_clock(clock);
+  EXPECT_FALSE(budget.full());
+  now += nanoseconds(1);
+  budget.look_at_clock(clock);
+  EXPECT_TRUE(budget.full());
+}
+
+TEST_F(RoundBudgetTest, ACrowdIsForgottenWhenNobodyComesForAWhile) {
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  refuses = true;
+  for (int i = 0; i < 10; ++i) round(10'000, microseconds(4));
+  now += milliseconds(100);
+  EXPECT_EQ(round(10'000, microseconds(4)), budget.limit());
 }
 
 TEST_F(RoundBudgetTest, ALongRoundThatHadRoomIsNotLate) {
