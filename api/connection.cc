@@ -43,7 +43,9 @@ Connection::~Connection() {
 
 bool Connection::may_take() const {
   if (intake_ != nullptr) return intake_->has_room();
-  return !closing_ && exchange_count_ < exchanges_max && exclusive_ == nullptr;
+  if (closing_ || exclusive_ != nullptr) return false;
+  if (exchange_count_ < exchanges_max) return true;
+  return familiar_verifies_ && exchange_count_ < verifications_max && loop_.has_few_exchanges();
 }
 
 void Connection::start() {

@@ -124,6 +124,9 @@ class Connection {
 
   // Answers that may be outstanding, refusals in a row counting as one; then the client has to read before it is read.
   static constexpr unsigned exchanges_max = 64;
+  // Of who verifies: nobody else may fill memory with so many. While what the loop has at hand is bounded as well, it sees
+  // all that waits, and what is too much it refuses in time.
+  static constexpr unsigned verifications_max = 1024;
 
   EventLoop& loop_;
   TcpSocket socket_;

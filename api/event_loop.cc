@@ -217,6 +217,7 @@ void EventLoop::sweep() {
 }
 
 Exchange& EventLoop::take_exchange() {
+  ++exchanges_;
   if (spare_exchanges_.empty()) return *new Exchange;
   Exchange* const exchange = spare_exchanges_.back();
   spare_exchanges_.pop_back();
@@ -224,6 +225,7 @@ Exchange& EventLoop::take_exchange() {
 }
 
 void EventLoop::recycle(Exchange& exchange) {
+  --exchanges_;
   exchange.connection = nullptr;
   exchange.next = nullptr;
   exchange.ready = false;

@@ -66,6 +66,8 @@ class EventLoop final : public engine::TicketSink {
   std::size_t connection_count() const { return connection_count_; }
   Exchange& take_exchange();
   void recycle(Exchange& exchange);
+  // So that a connection may have more than its share of them. Some 2 KB each.
+  bool has_few_exchanges() const { return exchanges_ < 16 * 1024; }
 
   // Steady milliseconds, as of the last sweep: deadlines need no better.
   std::int64_t tick_ms() const { return tick_ms_; }
@@ -129,6 +131,7 @@ class EventLoop final : public engine::TicketSink {
   VerifyPlane verify_plane_;
   std::vector<char> scratch_;
   std::vector<Exchange*> spare_exchanges_;
+  std::size_t exchanges_ = 0;  // taken
   std::vector<Connection*> touched_;
   Connection* first_connection_ = nullptr;
   std::size_t connection_count_ = 0;
