@@ -8,6 +8,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "api/core_share.h"
 #include "engine/rcu.h"
 #include "engine/thread_rank.h"
 
@@ -33,19 +34,11 @@ Spent spent_so_far() {
           .processor = std::chrono::seconds(processor.tv_sec) + std::chrono::nanoseconds(processor.tv_nsec)};
 }
 
-// The store's background gives way to loops. While it has something to do, a loop that is never idle leaves others a
-// quarter: what they had of the round itself counts, unless memory fills up behind it (the committer was among them, who
-// fills it). Never nothing: a hypervisor may have been among them.
 void leave_core(const Spent& begun, bool filling_memory) {
-  constexpr std::chrono::microseconds busy_round{200};  // a loop that has shorter ones has a core that is idle now and then
-  constexpr std::chrono::milliseconds pause_max{8};
-  if (std::chrono::steady_clock::now().time_since_epoch() - begun.wall < busy_round) return;
   const Spent now = spent_so_far();
   const std::chrono::nanoseconds own = now.processor - begun.processor, others = now.wall - begun.wall - own;
-  if (own < busy_round) return;
-  const std::chrono::nanoseconds share = own / 3;
-  const std::chrono::nanoseconds left = filling_memory ? share : std::max(share - others, share / 4);
-  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, pause_max));
+  const std::chrono::nanoseconds rest = rest_after_round(own, others, filling_memory);
+  if (rest.count() > 0) std::this_thread::sleep_for(rest);
 }
 
 }  // namespace
