@@ -2,14 +2,14 @@
 """Overload: twice the maximum rate in an open loop for a minute, then half of it. How much is still answered, how soon the rest is refused,
 whether memory stays flat, and whether everything is normal again at once.
 
-    bench/overload.py [--build build] [--users 1000000] [--seconds 60] [--kind wrong|accepted] [--depth 16] [--json FILE]
+    bench/overload.py [--build build] [--users N] [--seconds 60] [--kind wrong|accepted] [--depth 16] [--json FILE]
 
 The maximum is the highest rate of an open loop of which 99 % are answered. With `--depth 16` it is what so many requests in flight on each
 connection reach in a closed loop, which is more: the deeper the pipelines, the cheaper each request.
 
 An answer counts when the code was judged: people whose codes are guessed too often are locked, and to tell them so is cheaper. A hundred
-guesses a person, or three right codes, must do for all of it, the search for the maximum included (as many as some 50 s at that rate); where
-they do not, it ends with a message.
+guesses a person must do for all of it, the search for the maximum included, or three right codes and one more every 30 s; where they do not, it
+ends with a message. So there are a million people for wrong codes, and ten million for right ones.
 
 Server on core 0, load on core 1; loopback only; everything that it starts ends with it.
 """
@@ -22,7 +22,9 @@ import sys
 import threading
 import time
 
-from server_comparison import Run, secret_of, totp, PERIOD_S
+from server_comparison import Run, be_patient, secret_of
+
+PERIOD_S = 30
 
 
 def resident(process):
@@ -37,20 +39,23 @@ class Overload:
     ANY_RATE = 10_000_000  # the load tester keeps all pipelines full
 
     def __init__(self, args, run):
-        self.args, self.run, self.line = args, run, 0
+        self.args, self.run, self.next = args, run, 0  # of the requests, which go through the people in turn
 
     def load(self, rate, seconds, connections=64, pipeline=100000):
         done = subprocess.run(
-            ["taskset", "-c", "1", str(self.args.build / "watchword-overload-load"), str(self.run.port), self.bodies, "%.0f" % rate,
-             str(seconds), str(connections), str(pipeline), str(self.line)],
+            ["taskset", "-c", "1", str(self.args.build / "watchword-overload-load"), self.args.kind, str(self.run.port), self.secrets, self.used,
+             str(PERIOD_S), str(self.next), "%.0f" % rate, str(seconds), str(connections), str(pipeline)],
             capture_output=True, text=True, env=dict(os.environ, WW_KEY=self.run.key))
-        assert done.returncode == 0, done.stderr
+        if done.returncode != 0:
+            sys.exit(done.stderr)
         figures = json.loads(done.stdout)
-        self.line = figures["last_line"]
+        self.next = figures["next"]
         good, answered = figures["accepted" if self.args.kind == "accepted" else "rejected"], figures["answered"]["count"]
         if good < self.ENOUGH * answered:
             sys.exit("of %d answers only %d judged a code that was not asked about before: take more people" % (answered, good))
         figures["good_per_s"] = good / figures["seconds"]
+        print("offered %.0f a second for %.0f s: %.0f judged, %.0f refused" % (rate, seconds, figures["good_per_s"], figures["refused"]["count"] / seconds),
+              file=sys.stderr)
         return figures
 
     def copes(self, rate, seconds):
@@ -79,30 +84,23 @@ class Overload:
                 sys.exit("not even %.0f requests a second are answered for long" % low)
         return low
 
-    def write_bodies(self):
-        step = int(time.time()) // PERIOD_S
-        users = range(self.args.users)
-        self.bodies = self.run.path("bodies")
-        with open(self.bodies, "w") as out:
-            if self.args.kind == "wrong":
-                for i in users:
-                    out.write('{"user":"user%d@example.org","code":"%06d"}\n' % (i, (int(totp(secret_of(i), step)) + 500000) % 1000000))
-            else:
-                # Each step's codes once for everybody, the oldest first.
-                for k in (-1, 0, 1):
-                    for i in users:
-                        out.write('{"user":"user%d@example.org","code":"%s"}\n' % (i, totp(secret_of(i), step + k)))
+    def write_secrets(self):
+        self.secrets, self.used = self.run.path("secrets"), self.run.path("used")
+        with open(self.secrets, "wb") as out:
+            for i in range(self.args.users):
+                out.write(secret_of(i))
+        with open(self.used, "wb") as out:
+            out.truncate(4 * self.args.users)
         os.sync()  # or the kernel writes it later, while commits wait for the disk
 
     def measure(self):
         args, run = self.args, self.run
         run.start_watchword()
-        run.be_patient()
+        policy = be_patient(run.call)
+        # Codes of the step before and the next one come in turn: not because clocks are off.
+        run.call("PUT", "/v1/policy", dict(policy, max_drift_steps=0))
+        self.write_secrets()
         run.load_everybody()
-        left_s = PERIOD_S - time.time() % PERIOD_S
-        if args.kind == "accepted" and left_s < args.seconds + 120:
-            time.sleep(left_s + 1)
-        self.write_bodies()
         most = self.find_maximum()
         calm = self.load(most / 2, 4)
         server = run.children[0]
@@ -134,7 +132,7 @@ class Overload:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build", type=pathlib.Path)
-    parser.add_argument("--users", type=int, default=1000000)
+    parser.add_argument("--users", type=int)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--kind", choices=("wrong", "accepted"), default="wrong")
     parser.add_argument("--depth", type=int, default=0)
@@ -142,7 +140,8 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
     args.binary = os.path.abspath(args.build / "watchword")
-    run = Run(args)
+    args.users = args.users or {"wrong": 1_000_000, "accepted": 10_000_000}[args.kind]
+    run = Run(args, period_s=PERIOD_S)
     try:
         figures = Overload(args, run).measure()
         print(json.dumps(figures, indent=1))

@@ -1,18 +1,24 @@
 // Load for bench/overload.py: an open loop over pipelined connections that goes on sending whatever comes back, and keeps
 // the times of answers and refusals apart, each from the moment when its request was due.
 //
-//   watchword-overload-load PORT BODIES RATE SECONDS CONNECTIONS PIPELINE [FIRST]    with the API key in WW_KEY
+//   watchword-overload-load KIND PORT SECRETS USED PERIOD_S FIRST RATE SECONDS CONNECTIONS PIPELINE    with the API key in
+//   WW_KEY
 //
-// BODIES: one body a line for POST /v1/verify, taken from line FIRST on, round and round. Prints one JSON object.
+// KIND: `wrong` or `accepted` codes of user0@example.org and so on, one after the other from user FIRST on, round and round.
+// SECRETS: a file of their secrets, 20 bytes each (SHA1, six digits). USED: a file that keeps, for `accepted`, the last step
+// that each gave the code of, four bytes each: the runs after each other use no code twice. Prints one JSON object.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -20,14 +26,19 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <fstream>
+#include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "engine/otp.h"
+
 namespace {
+
+namespace engine = watchword::engine;
 
 using Clock = std::chrono::steady_clock;
 
@@ -87,27 +98,101 @@ int connect_to(std::uint16_t port) {
   return made;
 }
 
-std::vector<std::string> read_requests(const char* file, const std::string& key) {
-  std::ifstream in(file);
-  std::vector<std::string> requests;
-  for (std::string body; std::getline(in, body);) {
-    requests.push_back("POST /v1/verify HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key +
-                       "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
-                       body);
+// A file of records of one size, in memory.
+template <class Record>
+class Records {
+ public:
+  Records(const char* file, bool writable) {
+    const int opened = open(file, writable ? O_RDWR : O_RDONLY);
+    const off_t bytes = opened < 0 ? -1 : lseek(opened, 0, SEEK_END);
+    void* const at = bytes <= 0 ? MAP_FAILED
+                                : mmap(nullptr, static_cast<std::size_t>(bytes),
+                                       writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, opened, 0);
+    if (opened >= 0) close(opened);
+    if (at == MAP_FAILED) throw std::runtime_error(std::string("cannot read ") + file);
+    records_ = {static_cast<Record*>(at), static_cast<std::size_t>(bytes) / sizeof(Record)};
   }
-  if (requests.empty()) throw std::runtime_error(std::string("no bodies in ") + file);
-  return requests;
-}
+  std::size_t size() const { return records_.size(); }
+  Record& operator[](std::size_t at) const { return records_[at]; }
+
+ private:
+  std::span<Record> records_;
+};
+
+using Secret = std::array<std::uint8_t, 20>;
+
+// Requests of one person after the other.
+class Requests {
+ public:
+  Requests(const char* secrets, std::uint64_t period_s, const std::string& key)
+      : secrets_(secrets, false),
+        period_s_(period_s),
+        head_("POST /v1/verify HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key +
+              "\r\nContent-Type: application/json\r\nContent-Length: ") {}
+  virtual ~Requests() = default;
+  virtual void append(std::uint64_t number, std::string& out) = 0;
+
+ protected:
+  std::size_t users() const { return secrets_.size(); }
+  std::uint64_t step() const { return static_cast<std::uint64_t>(time(nullptr)) / period_s_; }
+  std::uint32_t code(std::size_t user, std::uint64_t step) const {
+    alignas(8) std::array<std::uint8_t, engine::key_state_bytes(engine::Algorithm::sha1)> state;
+    engine::derive_key_state(engine::Algorithm::sha1, secrets_[user], state.data());
+    std::uint32_t truncated = 0;
+    engine::best_kernel().truncate(engine::Algorithm::sha1, state.data(), step, 1, &truncated);
+    return truncated % codes;
+  }
+  void append_request(std::size_t user, std::uint32_t code, std::string& out) const {
+    std::array<char, 64> body;
+    const int bytes = std::snprintf(body.data(), body.size(), R"({"user":"user%zu@example.org","code":"%06u"})", user, code);
+    out.append(head_).append(std::to_string(bytes)).append("\r\n\r\n").append(body.data(), static_cast<std::size_t>(bytes));
+  }
+  static constexpr std::uint32_t codes = 1'000'000;
+
+ private:
+  Records<const Secret> secrets_;
+  const std::uint64_t period_s_;
+  const std::string head_;
+};
+
+// The same for everybody each time, made ahead.
+class WrongCodes : public Requests {
+ public:
+  WrongCodes(const char* secrets, std::uint64_t period_s, const std::string& key) : Requests(secrets, period_s, key) {
+    const std::uint64_t now = step();
+    for (std::size_t user = 0; user < users(); ++user) {
+      append_request(user, (code(user, now) + codes / 2) % codes, made_.emplace_back());
+    }
+  }
+  void append(std::uint64_t number, std::string& out) override { out += made_[number % made_.size()]; }
+
+ private:
+  std::vector<std::string> made_;
+};
+
+// The oldest code that is good and was not used.
+class FreshCodes : public Requests {
+ public:
+  FreshCodes(const char* secrets, const char* used, std::uint64_t period_s, const std::string& key)
+      : Requests(secrets, period_s, key), used_(used, true) {
+    if (used_.size() != users()) throw std::runtime_error("not as many steps as secrets");
+  }
+  void append(std::uint64_t number, std::string& out) override {
+    const std::size_t user = number % users();
+    const std::uint64_t now = step(), next = std::max(now - 1, std::uint64_t{used_[user]} + 1);
+    if (next > now + 1) throw std::runtime_error("nobody has a code left that was not used: take more people");
+    used_[user] = static_cast<std::uint32_t>(next);
+    append_request(user, code(user, next), out);
+  }
+
+ private:
+  Records<std::uint32_t> used_;
+};
 
 class Load {
  public:
-  Load(std::uint16_t port, std::vector<std::string> requests, std::size_t connections, std::size_t pipeline,
-       std::size_t first)
-      : requests_(std::move(requests)),
-        pipeline_(pipeline),
-        next_(first),
-        connections_(connections),
-        poll_(epoll_create1(0)) {
+  Load(std::uint16_t port, Requests& requests, std::size_t connections, std::size_t pipeline, std::uint64_t first)
+      : requests_(requests), pipeline_(pipeline), next_(first), connections_(connections), poll_(epoll_create1(0)) {
     for (Connection& connection : connections_) {
       connection.socket = connect_to(port);
       epoll_event event{};
@@ -144,7 +229,7 @@ class Load {
     refused_.print("refused");
     std::printf(",");
     cycles_.print("own_cycle");
-    std::printf(",\"accepted\":%llu,\"rejected\":%llu,\"last_line\":%llu}\n", static_cast<unsigned long long>(accepted_),
+    std::printf(",\"accepted\":%llu,\"rejected\":%llu,\"next\":%llu}\n", static_cast<unsigned long long>(accepted_),
                 static_cast<unsigned long long>(rejected_), static_cast<unsigned long long>(next_));
   }
 
@@ -160,7 +245,7 @@ class Load {
         continue;
       }
       full = 0;
-      connection.out += requests_[next_++ % requests_.size()];
+      requests_.append(next_++, connection.out);
       const auto due_ns = begin + static_cast<std::int64_t>(static_cast<double>(sent_) * 1e9 / rate);
       connection.due_ns.push_back(ceiling_ ? now : due_ns);
       ++sent_;
@@ -236,9 +321,10 @@ class Load {
   // A rate that nobody reaches asks for the ceiling: the pipelines are kept full, and time runs from the sending.
   static constexpr double ceiling_rate = 5e6;
   bool ceiling_ = false;
-  const std::vector<std::string> requests_;
+  Requests& requests_;
   const std::size_t pipeline_;
-  std::size_t next_, turn_ = 0;
+  std::uint64_t next_;  // request
+  std::size_t turn_ = 0;
   std::vector<Connection> connections_;
   const int poll_;
   std::vector<char> buffer_ = std::vector<char>(1 << 18);
@@ -253,14 +339,24 @@ class Load {
 
 int main(int count, char** arguments) {
   const char* const key = std::getenv("WW_KEY");
-  if ((count != 7 && count != 8) || key == nullptr) {
-    std::fprintf(stderr, "usage: WW_KEY=... %s PORT BODIES RATE SECONDS CONNECTIONS PIPELINE [FIRST]\n", arguments[0]);
+  const std::string_view kind = count == 11 ? arguments[1] : "";
+  if ((kind != "wrong" && kind != "accepted") || key == nullptr) {
+    std::fprintf(stderr,
+                 "usage: WW_KEY=... %s wrong|accepted PORT SECRETS USED PERIOD_S FIRST RATE SECONDS CONNECTIONS PIPELINE\n",
+                 arguments[0]);
     return 2;
   }
   try {
-    Load load(static_cast<std::uint16_t>(std::stoul(arguments[1])), read_requests(arguments[2], key),
-              std::stoul(arguments[5]), std::stoul(arguments[6]), count == 8 ? std::stoul(arguments[7]) : 0);
-    load.run(std::stod(arguments[3]), std::stod(arguments[4]));
+    const std::uint64_t period_s = std::stoul(arguments[5]);
+    std::unique_ptr<Requests> requests;
+    if (kind == "wrong") {
+      requests = std::make_unique<WrongCodes>(arguments[3], period_s, key);
+    } else {
+      requests = std::make_unique<FreshCodes>(arguments[3], arguments[4], period_s, key);
+    }
+    Load load(static_cast<std::uint16_t>(std::stoul(arguments[2])), *requests, std::stoul(arguments[9]),
+              std::stoul(arguments[10]), std::stoul(arguments[6]));
+    load.run(std::stod(arguments[7]), std::stod(arguments[8]));
     load.print();
     return 0;
   } catch (const std::exception& fault) {

@@ -81,10 +81,10 @@ def load_everybody(call, name, count):
 
 
 class Run:
-    def __init__(self, args, guessed=0):
+    def __init__(self, args, guessed=0, period_s=PERIOD_S):
         """`guessed`: further people, whose codes are guessed alone: of a wrong code stays a count that the next right one takes back,
         and most who sign in have not mistyped before."""
-        self.args = args
+        self.args, self.period_s = args, period_s
         self.people = args.users + guessed
         self.dir = tempfile.mkdtemp(prefix="watchword-bench-", dir=args.directory)
         self.children = []
@@ -113,7 +113,7 @@ class Run:
         with open(self.path("users.csv"), "w") as out:
             out.write("user,name,secret,algorithm,digits,period\n")
             for i in range(self.people):
-                out.write("user%d@example.org,phone,%s,SHA1,6,%d\n" % (i, base32(secret_of(i)), PERIOD_S))
+                out.write("user%d@example.org,phone,%s,SHA1,6,%d\n" % (i, base32(secret_of(i)), self.period_s))
         subprocess.run([self.args.binary, "import", self.path("users.csv"), "--format", "csv", "--data-dir", data], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.port = free_port()
