@@ -45,7 +45,11 @@ bool Connection::may_take() const {
   if (intake_ != nullptr) return intake_->has_room();
   if (closing_ || exclusive_ != nullptr) return false;
   if (exchange_count_ < exchanges_max) return true;
-  return familiar_verifies_ && exchange_count_ < verifications_max && loop_.has_few_exchanges();
+  return familiar_verifies_ && exchange_count_ < verifications_max_ && loop_.has_few_exchanges();
+}
+
+bool Connection::waits_for_own_answers() const {
+  return intake_ == nullptr && exchange_count_ > 0 && !may_take();
 }
 
 void Connection::start() {
@@ -169,6 +173,7 @@ void Connection::settle() {
     if (closing_) return linger();
     if (stopping && !in_flight()) return cut();
   }
+  if (waits_for_own_answers()) since_ms_ = loop_.tick_ms();
   if (!reading_ && !input_ended_ && may_take()) wait_readable();
 }
 
@@ -211,6 +216,7 @@ void Connection::send() {
       first_ = sent.next;
       if (first_ == nullptr) last_ = nullptr;
       --exchange_count_;
+      if (familiar_verifies_ && verifications_max_ < verifications_max) ++verifications_max_;
       if (metrics != nullptr) metrics->sent(sent, sent_at, loop_.services().http);
       loop_.recycle(sent);
     }
@@ -262,6 +268,7 @@ Connection::Phase Connection::phase() const {
   if (lingering_) return Phase::lingering;
   if (tls_ && !tls_->established()) return Phase::handshake;
   if (writing_) return Phase::sending;
+  if (waits_for_own_answers()) return Phase::answering;  // whatever the client has begun: it is not read
   if (chunked_ != nullptr || wanted_bytes_ > 0 || intake_awaits_client()) return Phase::body;
   if (head_begun_) return Phase::head;
   return exchange_count_ > 0 ? Phase::answering : Phase::idle;

@@ -40,6 +40,8 @@ class Connection {
   void resume();
   // The exchange waited, and now its answer is there. work() is to be called after a round of these.
   void answered(Exchange& exchange);
+  // An answer waits for a worker: see verifications_max.
+  void needs_workers() { verifications_max_ = exchanges_max; }
   // The answer's head is there, and its body comes in pieces.
   void answered_in_pieces(Exchange& exchange, const Response& response);
   void made_piece(Exchange& exchange, std::string_view piece, Piece state);
@@ -79,6 +81,7 @@ class Connection {
   std::size_t write(std::span<const std::string_view> parts, boost::system::error_code& error);
   bool open() const { return socket_.is_open(); }
   bool may_take() const;
+  bool waits_for_own_answers() const;  // before it reads on
   bool in_flight() const { return exchange_count_ > 0 || !kept_.empty() || chunked_ != nullptr; }
   void settle();
   void ask_for_piece();
@@ -125,7 +128,8 @@ class Connection {
   // Answers that may be outstanding, refusals in a row counting as one; then the client has to read before it is read.
   static constexpr unsigned exchanges_max = 64;
   // Of who verifies: nobody else may fill memory with so many. While what the loop has at hand is bounded as well, it sees
-  // all that waits, and what is too much it refuses in time.
+  // all that waits, and what is too much it refuses in time. One more for each that was answered since a worker was needed,
+  // for a user who was not in memory or a recovery code: workers' queues are everybody's.
   static constexpr unsigned verifications_max = 1024;
 
   EventLoop& loop_;
@@ -154,6 +158,7 @@ class Connection {
   Exchange* first_ = nullptr;       // in the order of requests
   Exchange* last_ = nullptr;
   unsigned exchange_count_ = 0;
+  unsigned verifications_max_ = exchanges_max;
   std::size_t first_sent_bytes_ = 0;
   const Exchange* exclusive_ = nullptr;  // nothing is taken before this one is answered
   FamiliarHead familiar_;

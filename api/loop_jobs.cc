@@ -167,6 +167,7 @@ bool EventLoop::make_piece(Exchange& exchange) {
 }
 
 void EventLoop::proceed(Exchange& exchange, VerifyPlane::Progress progress) {
+  if (progress == VerifyPlane::Progress::loads || exchange.recovering > 0) exchange.connection->needs_workers();
   if (progress == VerifyPlane::Progress::loads) {
     std::unique_ptr<WorkerPool::Job> job = std::make_unique<LoadJob>(*this, exchange, verify_plane_.wanted(exchange));
     progress = services_.workers.submit(job) ? VerifyPlane::Progress::waits : verify_plane_.load_refused(exchange);
