@@ -15,7 +15,7 @@ constexpr std::string_view document_prefix = "doc/";
 constexpr std::string_view next_number_key = "meta/next-number";
 constexpr std::uint64_t numbers_reserved = 1u << 20;
 // Cells that are not folded yet from which on memory is taken to fill up: six folds' worth, which is three times what is
-// there when a second fold is due; where folds are set to be large, 130 to 260 MB (43 to 85 bytes a cell), or two folds.
+// there when a second fold is due; where folds are set to be large, 190 to 260 MB (64 to 85 bytes a cell), or two folds.
 std::size_t filling_from(std::size_t fold_cells) {
   constexpr std::size_t cells_max = 3'000'000;
   return std::max(2 * fold_cells, std::min(6 * fold_cells, cells_max));
