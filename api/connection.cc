@@ -45,7 +45,8 @@ bool Connection::may_take() const {
   if (intake_ != nullptr) return intake_->has_room();
   if (closing_ || exclusive_ != nullptr) return false;
   if (exchange_count_ < exchanges_max) return true;
-  return familiar_verifies_ && exchange_count_ < verifications_max_ && loop_.has_few_exchanges();
+  return familiar_verifies_ && !writing_ && loop_.has_few_exchanges() &&
+         exchange_count_ < std::min<std::size_t>(verifications_max_, loop_.verify_plane().share_of_round());
 }
 
 bool Connection::waits_for_own_answers() const {

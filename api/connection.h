@@ -127,10 +127,11 @@ class Connection {
 
   // Answers that may be outstanding, refusals in a row counting as one; then the client has to read before it is read.
   static constexpr unsigned exchanges_max = 64;
-  // Of who verifies: nobody else may fill memory with so many. While what the loop has at hand is bounded as well, it sees
-  // all that waits, and what is too much it refuses in time. One more for each that was answered since a worker was needed,
-  // for a user who was not in memory or a recovery code: workers' queues are everybody's.
-  static constexpr unsigned verifications_max = 1024;
+  // Of who verifies and reads: nobody else may fill memory with so many. While what the loop has at hand is bounded as well,
+  // it sees all that waits, and what is too much it refuses in time. No more than a share of a round, or one connection
+  // would be a round of its own. One more for each that was answered since a worker was needed, for a user who was not in
+  // memory or a recovery code: workers' queues are everybody's.
+  static constexpr unsigned verifications_max = 256;
 
   EventLoop& loop_;
   TcpSocket socket_;

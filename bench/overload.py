@@ -19,6 +19,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -43,7 +44,7 @@ class Overload:
 
     def load(self, rate, seconds, connections=64, pipeline=100000):
         done = subprocess.run(
-            ["taskset", "-c", "1", str(self.args.build / "watchword-overload-load"), self.args.kind, str(self.run.port), self.secrets, self.used,
+            ["taskset", "-c", "1", str(self.args.build / "watchword-overload-load"), self.args.kind, str(self.run.port), self.secrets, self.used.name,
              str(PERIOD_S), str(self.next), "%.0f" % rate, str(seconds), str(connections), str(pipeline)],
             capture_output=True, text=True, env=dict(os.environ, WW_KEY=self.run.key))
         if done.returncode != 0:
@@ -85,12 +86,13 @@ class Overload:
         return low
 
     def write_secrets(self):
-        self.secrets, self.used = self.run.path("secrets"), self.run.path("used")
+        self.secrets = self.run.path("secrets")
         with open(self.secrets, "wb") as out:
             for i in range(self.args.users):
                 out.write(secret_of(i))
-        with open(self.used, "wb") as out:
-            out.truncate(4 * self.args.users)
+        # Not on the disk that is measured: it changes with each request.
+        self.used = tempfile.NamedTemporaryFile(dir="/dev/shm")
+        self.used.truncate(4 * self.args.users)
         os.sync()  # or the kernel writes it later, while commits wait for the disk
 
     def measure(self):

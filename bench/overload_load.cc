@@ -134,7 +134,9 @@ class Requests {
 
  protected:
   std::size_t users() const { return secrets_.size(); }
-  std::uint64_t step() const { return static_cast<std::uint64_t>(time(nullptr)) / period_s_; }
+  std::uint64_t step(std::uint64_t ahead_s = 0) const {
+    return (static_cast<std::uint64_t>(time(nullptr)) + ahead_s) / period_s_;
+  }
   std::uint32_t code(std::size_t user, std::uint64_t step) const {
     alignas(8) std::array<std::uint8_t, engine::key_state_bytes(engine::Algorithm::sha1)> state;
     engine::derive_key_state(engine::Algorithm::sha1, secrets_[user], state.data());
@@ -179,8 +181,9 @@ class FreshCodes : public Requests {
   }
   void append(std::uint64_t number, std::string& out) override {
     const std::size_t user = number % users();
-    const std::uint64_t now = step(), next = std::max(now - 1, std::uint64_t{used_[user]} + 1);
-    if (next > now + 1) throw std::runtime_error("nobody has a code left that was not used: take more people");
+    // Still good when it arrives.
+    const std::uint64_t next = std::max(step(1) - 1, std::uint64_t{used_[user]} + 1);
+    if (next > step() + 1) throw std::runtime_error("nobody has a code left that was not used: take more people");
     used_[user] = static_cast<std::uint32_t>(next);
     append_request(user, code(user, next), out);
   }

@@ -185,7 +185,7 @@ class CellTable {
     std::swap(size_, other.size_);
   }
 
-  std::array<Part, std::size_t{1} << part_bits> parts_;
+  std::array<Part, part_count> parts_;
   Fill fill_ = 1;
   std::size_t size_ = 0;
 };
