@@ -210,10 +210,14 @@ void EventLoop::sweep() {
 }
 
 Exchange& EventLoop::take_exchange() {
+  Exchange* exchange = nullptr;
+  if (spare_exchanges_.empty()) {
+    exchange = new Exchange;
+  } else {
+    exchange = spare_exchanges_.back();
+    spare_exchanges_.pop_back();
+  }
   ++exchanges_;
-  if (spare_exchanges_.empty()) return *new Exchange;
-  Exchange* const exchange = spare_exchanges_.back();
-  spare_exchanges_.pop_back();
   return *exchange;
 }
 

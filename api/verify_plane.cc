@@ -104,6 +104,7 @@ void VerifyPlane::judge_asked(engine::UnixMillis now) {
   if (metrics_ != nullptr) metrics_->turn();
   for (const engine::BatchItem& item : items_) {
     Question& question = static_cast<Question&>(*item.ticket);
+    if (item.next == Next::overloaded) round_.refused_taken();
     take(question, item.next, now);
     judged(question);
   }
@@ -129,7 +130,9 @@ VerifyPlane::Progress VerifyPlane::verify_batch(Exchange& exchange, std::string_
   look_at_clock();
   auto item = items_.begin();  // as it is made, an item says overloaded
   for (Question& question : exchange.batch->questions) {
-    if (question.standing != Standing::recovering) take(question, (item++)->next, now);
+    if (question.standing == Standing::recovering) continue;
+    if (item->next == Next::overloaded) round_.refused_taken();
+    take(question, (item++)->next, now);
   }
   return settle(exchange);
 }

@@ -42,9 +42,9 @@ class VerifyPlane {
     for (Exchange* const exchange : judged_) settled(*exchange, settle(*exchange));
     judged_.clear();
   }
+  // What one connection may have outstanding without being a round of its own.
+  std::size_t share_of_round() const noexcept { return round_.limit() / 4; }
   // The round has taken on all that it can.
-  // Of what a round takes on: what one connection may have outstanding without being a round of its own.
-  std::size_t share_of_round() const { return round_.limit() / 4; }
   bool full() const noexcept { return round_.full(); }
   Progress refuse(Exchange& exchange);  // 503
   // The same for one more of the requests that a connection has sent in a row, all of the usual form: such an exchange is

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""How cost grows: with users, connections, devices a user and the window; and how long a durable answer takes at half the maximum rate.
+"""How cost grows: with users, connections, devices a user and the window; and how long a durable answer takes at half the maximum rate, beside
+one fdatasync on that disk, and beside nginx answering a constant at that rate.
 
     bench/curves.py [--binary build/watchword] [--load build/watchword-load] [--seconds 2] [--pairs 5] [--quick] [--json FILE]
 
 The server runs on core 0, watchword-load on core 1. Everybody is brought into memory before anything is measured, and those who are asked
-about are some of all, at random. Every answer is checked; a wrong one ends the measurement. Loopback only.
+about are some of all, at random. Every answer is checked; a wrong one ends the measurement. Needs nginx. Loopback only.
 """
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -20,7 +22,7 @@ import tempfile
 import time
 import urllib.request
 
-from server_comparison import base32, be_patient, fdatasync_p99_ms, load_everybody
+from server_comparison import base32, be_patient, fdatasync_p99_ms, load_everybody, nginx_constant
 
 PERIOD_S = 30
 SLICE_MAX = 150_000  # more than are asked about in a run
@@ -128,10 +130,10 @@ class Server:
         return sum(os.lstat(os.path.join(folder, file)).st_blocks * 512
                    for folder, _, files in os.walk(os.path.join(self.directory, "data")) for file in files)
 
-    def load(self, mix, connections=64, part=0, seconds=None, warmup=0.5, more=()):
-        """One run of the load tester; its result."""
+    def load(self, mix, connections=64, part=0, seconds=None, warmup=0.5, more=(), port=None):
+        """One run of the load tester; its result. `port`: of another server than this one."""
         file = os.path.join(self.directory, "result.json")
-        command = ["taskset", "-c", "1", self.args.load, "http://127.0.0.1:%d" % self.port, "--users-file", self.slices[part], "--mix", mix,
+        command = ["taskset", "-c", "1", self.args.load, "http://127.0.0.1:%d" % (port or self.port), "--users-file", self.slices[part], "--mix", mix,
                    "--connections", str(connections), "--duration", str(seconds or self.args.seconds), "--warmup", str(warmup),
                    "--json", file, "--plain", *map(str, more)]
         done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, WATCHWORD_API_KEY=self.key))
@@ -226,24 +228,42 @@ def by_devices(args):
     return points
 
 
+@contextlib.contextmanager
+def constant_server(server):
+    """nginx on the server's core, giving everybody the answer to a wrong code; its port."""
+    port, command = nginx_constant(server.directory, server.call("POST", "/v1/verify", {"user": "user0@example.org", "code": "000000"}))
+    nginx = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        yield port
+    finally:
+        nginx.send_signal(signal.SIGTERM)
+        nginx.wait()
+
+
 def at_half(args, server):
     """p99 and p99.9 of durable acceptances at half of the maximum rate, open loop, long enough for the journal to be folded as configured, beside one
-    fdatasync's p99 on that disk."""
+    fdatasync's p99 on that disk, and p99 of nginx, which answers a constant at that rate: what the machine makes of an open loop."""
     rows = []
     asked = [0, 0]
-    for pair in range(args.pairs):
-        # The same people as two pairs before: each of them has given two codes, of that time and the next.
-        part = pair % 2
-        time.sleep(max(0, asked[part] + 3 * PERIOD_S - time.monotonic()))
-        ceiling = server.load("accept", DURABLE_CONNECTIONS, 2 * part, more=["--fresh"])
-        folds = server.folds()
-        half = server.load("accept", DURABLE_CONNECTIONS, 2 * part + 1, seconds=2 if args.quick else HALF_SECONDS, more=["--fresh", "--tick", TICK_US, "--rate", int(ceiling["rate"] / 2)])
-        folds = server.folds() - folds
-        asked[part] = time.monotonic()
-        disk_ms = fdatasync_p99_ms(server.directory, 1)
-        rows.append({"maximum": ceiling["rate"], "rate": half["rate"], "p99_ms": half["response_us"]["p99"] / 1000, "fdatasync_p99_ms": disk_ms,
-                     "p99_9_ms": half["response_us"]["p99_9"] / 1000, "folds": folds, "ratio": half["response_us"]["p99"] / 1000 / disk_ms, "own_lag_p99_us": half["own_lag_us"]["p99"]})
-        tell("at half", rows)
+    seconds = 2 if args.quick else HALF_SECONDS
+    with constant_server(server) as constant_port:
+        for pair in range(args.pairs):
+            # The same people as two pairs before: each of them has given two codes, of that time and the next.
+            part = pair % 2
+            time.sleep(max(0, asked[part] + 3 * PERIOD_S - time.monotonic()))
+            ceiling = server.load("accept", DURABLE_CONNECTIONS, 2 * part, more=["--fresh"])
+            open_loop = ["--tick", TICK_US, "--rate", int(ceiling["rate"] / 2)]
+            folds = server.folds()
+            half = server.load("accept", DURABLE_CONNECTIONS, 2 * part + 1, seconds=seconds, more=["--fresh", *open_loop])
+            folds = server.folds() - folds
+            asked[part] = time.monotonic()
+            constant = server.load("wrong", DURABLE_CONNECTIONS, 2 * part + 1, seconds=seconds, more=["--constant", *open_loop], port=constant_port)
+            disk_ms = fdatasync_p99_ms(server.directory, 1)
+            rows.append({"maximum": ceiling["rate"], "rate": half["rate"], "p99_ms": half["response_us"]["p99"] / 1000, "fdatasync_p99_ms": disk_ms,
+                         "p99_9_ms": half["response_us"]["p99_9"] / 1000, "folds": folds, "ratio": half["response_us"]["p99"] / 1000 / disk_ms,
+                         "constant_p99_ms": constant["response_us"]["p99"] / 1000, "own_lag_p99_us": half["own_lag_us"]["p99"]})
+            tell("at half", rows)
     return rows
 
 

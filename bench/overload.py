@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Overload: twice the maximum rate in an open loop for a minute, then half of it. How much is still answered, how soon the rest is refused,
-whether memory stays flat, and whether everything is normal again at once.
+"""Overload: twice the maximum rate in an open loop for a minute, then, without a pause, half of it. How much is still answered, how soon the rest
+is refused, whether memory stays flat, and whether everything is normal again at once.
 
     bench/overload.py [--build build] [--users N] [--seconds 60] [--kind wrong|accepted] [--depth 16] [--json FILE]
 
@@ -26,6 +26,8 @@ import time
 from server_comparison import Run, be_patient, secret_of
 
 PERIOD_S = 30
+CONNECTIONS = 64
+PIPELINE = 100_000  # requests without an answer on each of them: no limit
 
 
 def resident(process):
@@ -42,22 +44,27 @@ class Overload:
     def __init__(self, args, run):
         self.args, self.run, self.next = args, run, 0  # of the requests, which go through the people in turn
 
-    def load(self, rate, seconds, connections=64, pipeline=100000):
+    def load(self, rate, seconds, pipeline=PIPELINE):
+        return self.load_phases([(rate, seconds)], pipeline)[0]
+
+    def load_phases(self, phases, pipeline=PIPELINE):
+        """Pairs of requests a second and seconds, one after the other without a pause."""
         done = subprocess.run(
             ["taskset", "-c", "1", str(self.args.build / "watchword-overload-load"), self.args.kind, str(self.run.port), self.secrets, self.used.name,
-             str(PERIOD_S), str(self.next), "%.0f" % rate, str(seconds), str(connections), str(pipeline)],
+             str(PERIOD_S), str(self.next), ",".join("%.0f:%.3f" % phase for phase in phases), str(CONNECTIONS), str(pipeline)],
             capture_output=True, text=True, env=dict(os.environ, WW_KEY=self.run.key))
         if done.returncode != 0:
             sys.exit(done.stderr)
-        figures = json.loads(done.stdout)
-        self.next = figures["next"]
-        good, answered = figures["accepted" if self.args.kind == "accepted" else "rejected"], figures["answered"]["count"]
-        if good < self.ENOUGH * answered:
-            sys.exit("of %d answers only %d judged a code that was not asked about before: take more people" % (answered, good))
-        figures["good_per_s"] = good / figures["seconds"]
-        print("offered %.0f a second for %.0f s: %.0f judged, %.0f refused" % (rate, seconds, figures["good_per_s"], figures["refused"]["count"] / seconds),
-              file=sys.stderr)
-        return figures
+        told = json.loads(done.stdout)
+        self.next = told["next"]
+        for (rate, seconds), figures in zip(phases, told["phases"]):
+            good, answered = figures["accepted" if self.args.kind == "accepted" else "rejected"], figures["answered"]["count"]
+            if good < self.ENOUGH * answered:
+                sys.exit("of %d answers only %d judged a code that was not asked about before: take more people" % (answered, good))
+            figures.update(good_per_s=good / seconds, own_cycle=told["own_cycle"])
+            print("offered %.0f a second for %.0f s: %.0f judged, %.0f refused" % (rate, seconds, good / seconds, figures["refused"]["count"] / seconds),
+                  file=sys.stderr)
+        return told["phases"]
 
     def copes(self, rate, seconds):
         """Whether most is answered, and soon: what is answered after the end was no part of the rate."""
@@ -106,7 +113,7 @@ class Overload:
         most = self.find_maximum()
         calm = self.load(most / 2, 4)
         server = run.children[0]
-        memory, done = [], threading.Event()
+        memory, done = [], threading.Event()  # MiB, until the end of the calm
 
         def watch():
             while not done.wait(0.5):
@@ -115,11 +122,10 @@ class Overload:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            over = self.load(2 * most, args.seconds)
+            over, at_once, after = self.load_phases([(2 * most, args.seconds), (most / 2, 1), (most / 2, 3)])
         finally:
             done.set()
             watcher.join()
-        after = self.load(most / 2, 4)
         third = max(1, len(memory) // 3)  # some of it comes and goes: memory that is filled and flushed
         return {"kind": args.kind, "maximum_per_s": most, "offered_per_s": over["offered"] / over["seconds"],
                 "sent_per_s": over["sent"] / over["seconds"], "goodput": over["good_per_s"] / most,
@@ -128,7 +134,7 @@ class Overload:
                 "not_judged": over["answered"]["count"] - over["accepted"] - over["rejected"],
                 "unanswered": over["unanswered"], "other": over["other"], "load_cycle_ms": over["own_cycle"],
                 "memory_growth_mib": max(memory[-third:]) - max(memory[:third]), "memory_mib": max(memory),
-                "calm_before": calm, "calm_after": after}
+                "calm_before": calm, "calm_at_once": at_once, "calm_after": after}
 
 
 def main():

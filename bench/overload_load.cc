@@ -1,12 +1,13 @@
 // Load for bench/overload.py: an open loop over pipelined connections that goes on sending whatever comes back, and keeps
 // the times of answers and refusals apart, each from the moment when its request was due.
 //
-//   watchword-overload-load KIND PORT SECRETS USED PERIOD_S FIRST RATE SECONDS CONNECTIONS PIPELINE    with the API key in
-//   WW_KEY
+//   watchword-overload-load KIND PORT SECRETS USED PERIOD_S FIRST PHASES CONNECTIONS PIPELINE    with the API key in WW_KEY
 //
 // KIND: `wrong` or `accepted` codes of user0@example.org and so on, one after the other from user FIRST on, round and round.
 // SECRETS: a file of their secrets, 20 bytes each (SHA1, six digits). USED: a file that keeps, for `accepted`, the last step
-// that each gave the code of, four bytes each: the runs after each other use no code twice. Prints one JSON object.
+// that each gave the code of, four bytes each: the runs after each other use no code twice. PHASES: `RATE:SECONDS`, or
+// several with commas between, which follow one another without a pause. Prints one JSON object; of each phase what was due
+// in it.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -77,11 +78,24 @@ class Times {
   std::size_t max_us_ = 0;
 };
 
+// What was due in it, whenever it was answered.
+struct Phase {
+  double rate = 0, seconds = 0;
+  std::uint64_t sent = 0, outstanding = 0, other = 0, without_retry_after = 0, accepted = 0, rejected = 0;
+  Times answered, refused;
+  std::int64_t begin_ns = 0, last_refused_ns = 0;  // when it was due, from the beginning on
+};
+
+struct Request {
+  std::int64_t due_ns;
+  Phase* phase;
+};
+
 struct Connection {
   int socket = -1;
   std::string out, in;
   std::size_t out_sent = 0;
-  std::deque<std::int64_t> due_ns;  // of the requests without an answer yet
+  std::deque<Request> unanswered;
 };
 
 int connect_to(std::uint16_t port) {
@@ -205,54 +219,76 @@ class Load {
     }
   }
 
-  void run(double rate, double seconds) {
+  void run(std::vector<Phase>& phases) {
     prctl(PR_SET_TIMERSLACK, 1UL);  // or the kernel wakes it 50 microseconds late
-    const std::int64_t begin = now_ns(), end = begin + static_cast<std::int64_t>(seconds * 1e9);
-    std::int64_t now = begin;
-    ceiling_ = rate >= ceiling_rate;
-    while (now < end || (outstanding_ > 0 && now < end + 2'000'000'000)) {
-      if (now < end) send_due(begin, now, rate);
+    std::int64_t now = now_ns(), begin = now;
+    const auto cycle = [&] {
       receive();
       sleep_out(now);
       const std::int64_t before = std::exchange(now, now_ns());
       cycles_.add(now - before);
+    };
+    for (Phase& phase : phases) {
+      phase.begin_ns = begin;
+      const std::int64_t end = begin + static_cast<std::int64_t>(phase.seconds * 1e9);
+      while (now < end) {
+        send_due(phase, begin, now);
+        cycle();
+      }
+      begin = end;
     }
-    seconds_ = seconds;
-    offered_ = static_cast<std::uint64_t>(rate * seconds);
+    while (outstanding(phases) && now < begin + 2'000'000'000) {
+      for (Connection& connection : connections_) flush(connection);
+      cycle();
+    }
   }
 
-  void print() const {
-    std::printf(
-        "{\"seconds\":%.1f,\"offered\":%llu,\"sent\":%llu,\"unanswered\":%llu,\"other\":%llu,\"without_retry_after\":%llu,",
-        seconds_, static_cast<unsigned long long>(offered_), static_cast<unsigned long long>(sent_),
-        static_cast<unsigned long long>(outstanding_), static_cast<unsigned long long>(other_),
-        static_cast<unsigned long long>(without_retry_after_));
-    answered_.print("answered");
-    std::printf(",");
-    refused_.print("refused");
-    std::printf(",");
+  void print(const std::vector<Phase>& phases) const {
+    std::printf("{\"next\":%llu,", static_cast<unsigned long long>(next_));
     cycles_.print("own_cycle");
-    std::printf(",\"accepted\":%llu,\"rejected\":%llu,\"next\":%llu}\n", static_cast<unsigned long long>(accepted_),
-                static_cast<unsigned long long>(rejected_), static_cast<unsigned long long>(next_));
+    for (const Phase& phase : phases) {
+      const auto number = [](const char* name, std::uint64_t value) {
+        std::printf("\"%s\":%llu,", name, static_cast<unsigned long long>(value));
+      };
+      std::printf("%s{\"seconds\":%.1f,", &phase == phases.data() ? ",\"phases\":[" : ",", phase.seconds);
+      number("offered", static_cast<std::uint64_t>(phase.rate * phase.seconds));
+      number("sent", phase.sent);
+      number("unanswered", phase.outstanding);
+      number("other", phase.other);
+      number("without_retry_after", phase.without_retry_after);
+      number("accepted", phase.accepted);
+      number("rejected", phase.rejected);
+      std::printf("\"last_refused_s\":%.3f,", static_cast<double>(phase.last_refused_ns) / 1e9);
+      phase.answered.print("answered");
+      std::printf(",");
+      phase.refused.print("refused");
+      std::printf("}");
+    }
+    std::printf("]}\n");
   }
 
  private:
+  static bool outstanding(const std::vector<Phase>& phases) {
+    return std::any_of(phases.begin(), phases.end(), [](const Phase& phase) { return phase.outstanding > 0; });
+  }
+
   // With a full pipeline everywhere the rest is late, and its time runs: from then on it counts as sent when it was due.
-  void send_due(std::int64_t begin, std::int64_t now, double rate) {
-    const auto due = static_cast<std::uint64_t>(static_cast<double>(now - begin) * rate / 1e9);
+  void send_due(Phase& phase, std::int64_t begin, std::int64_t now) {
+    const bool ceiling = phase.rate >= ceiling_rate;
+    const auto due = static_cast<std::uint64_t>(static_cast<double>(now - begin) * phase.rate / 1e9);
     std::size_t full = 0;
-    while (sent_ < due && full < connections_.size()) {
+    while (phase.sent < due && full < connections_.size()) {
       Connection& connection = connections_[turn_++ % connections_.size()];
-      if (connection.due_ns.size() >= pipeline_) {
+      if (connection.unanswered.size() >= pipeline_) {
         ++full;
         continue;
       }
       full = 0;
       requests_.append(next_++, connection.out);
-      const auto due_ns = begin + static_cast<std::int64_t>(static_cast<double>(sent_) * 1e9 / rate);
-      connection.due_ns.push_back(ceiling_ ? now : due_ns);
-      ++sent_;
-      ++outstanding_;
+      const auto due_ns = begin + static_cast<std::int64_t>(static_cast<double>(phase.sent) * 1e9 / phase.rate);
+      connection.unanswered.push_back({.due_ns = ceiling ? now : due_ns, .phase = &phase});
+      ++phase.sent;
+      ++phase.outstanding;
     }
     for (Connection& connection : connections_) flush(connection);
   }
@@ -299,31 +335,33 @@ class Load {
       if (length_at == std::string_view::npos) throw std::runtime_error("an answer without Content-Length");
       const std::size_t bytes = head + 4 + std::strtoul(lines.data() + length_at + 15, nullptr, 10);
       if (in.size() < bytes) break;
-      count(lines, in.substr(head + 4, bytes - head - 4), now - connection.due_ns.front());
-      connection.due_ns.pop_front();
-      --outstanding_;
+      const Request& request = connection.unanswered.front();
+      count(request, lines, in.substr(head + 4, bytes - head - 4), now - request.due_ns);
+      connection.unanswered.pop_front();
       in.remove_prefix(bytes);
     }
     connection.in.erase(0, connection.in.size() - in.size());
   }
 
-  void count(std::string_view head, std::string_view body, std::int64_t ns) {
+  static void count(const Request& request, std::string_view head, std::string_view body, std::int64_t ns) {
+    Phase& phase = *request.phase;
+    --phase.outstanding;
     const std::string_view status = head.substr(9, 3);
     if (status == "200") {
-      answered_.add(ns);
-      accepted_ += body.find("\"accepted\"") != std::string_view::npos;
-      rejected_ += body.find("\"rejected\"") != std::string_view::npos;
+      phase.answered.add(ns);
+      phase.accepted += body.find("\"accepted\"") != std::string_view::npos;
+      phase.rejected += body.find("\"rejected\"") != std::string_view::npos;
     } else if (status == "503") {
-      refused_.add(ns);
-      without_retry_after_ += head.find("etry-After: ") == std::string_view::npos;
+      phase.refused.add(ns);
+      phase.last_refused_ns = std::max(phase.last_refused_ns, request.due_ns - phase.begin_ns);
+      phase.without_retry_after += head.find("etry-After: ") == std::string_view::npos;
     } else {
-      ++other_;
+      ++phase.other;
     }
   }
 
   // A rate that nobody reaches asks for the ceiling: the pipelines are kept full, and time runs from the sending.
   static constexpr double ceiling_rate = 5e6;
-  bool ceiling_ = false;
   Requests& requests_;
   const std::size_t pipeline_;
   std::uint64_t next_;  // request
@@ -331,21 +369,33 @@ class Load {
   std::vector<Connection> connections_;
   const int poll_;
   std::vector<char> buffer_ = std::vector<char>(1 << 18);
-  double seconds_ = 0;
-  std::uint64_t offered_ = 0, sent_ = 0, outstanding_ = 0, other_ = 0, without_retry_after_ = 0, accepted_ = 0,
-                rejected_ = 0;
-  Times answered_, refused_;
   Times cycles_;  // from one sending to the next: what it adds to those times itself
 };
+
+// `RATE:SECONDS[,RATE:SECONDS...]`
+std::vector<Phase> phases_of(const char* text) {
+  std::vector<Phase> phases;
+  for (;;) {
+    char* end = nullptr;
+    Phase& phase = phases.emplace_back();
+    phase.rate = std::strtod(text, &end);
+    if (*end != ':') throw std::runtime_error("PHASES: RATE:SECONDS, with commas between");
+    phase.seconds = std::strtod(end + 1, &end);
+    if (phase.rate <= 0 || phase.seconds <= 0) throw std::runtime_error("PHASES: both are above zero");
+    if (*end == '\0') return phases;
+    if (*end != ',') throw std::runtime_error("PHASES: RATE:SECONDS, with commas between");
+    text = end + 1;
+  }
+}
 
 }  // namespace
 
 int main(int count, char** arguments) {
   const char* const key = std::getenv("WW_KEY");
-  const std::string_view kind = count == 11 ? arguments[1] : "";
+  const std::string_view kind = count == 10 ? arguments[1] : "";
   if ((kind != "wrong" && kind != "accepted") || key == nullptr) {
     std::fprintf(stderr,
-                 "usage: WW_KEY=... %s wrong|accepted PORT SECRETS USED PERIOD_S FIRST RATE SECONDS CONNECTIONS PIPELINE\n",
+                 "usage: WW_KEY=... %s wrong|accepted PORT SECRETS USED PERIOD_S FIRST PHASES CONNECTIONS PIPELINE\n",
                  arguments[0]);
     return 2;
   }
@@ -357,10 +407,11 @@ int main(int count, char** arguments) {
     } else {
       requests = std::make_unique<FreshCodes>(arguments[3], arguments[4], period_s, key);
     }
-    Load load(static_cast<std::uint16_t>(std::stoul(arguments[2])), *requests, std::stoul(arguments[9]),
-              std::stoul(arguments[10]), std::stoul(arguments[6]));
-    load.run(std::stod(arguments[7]), std::stod(arguments[8]));
-    load.print();
+    std::vector<Phase> phases = phases_of(arguments[7]);
+    Load load(static_cast<std::uint16_t>(std::stoul(arguments[2])), *requests, std::stoul(arguments[8]),
+              std::stoul(arguments[9]), std::stoul(arguments[6]));
+    load.run(phases);
+    load.print(phases);
     return 0;
   } catch (const std::exception& fault) {
     std::fprintf(stderr, "%s\n", fault.what());

@@ -102,7 +102,7 @@ def processor():
 
 
 def add_rows(report):
-    report["rows"] = rows.micro_rows(report["micro"]) + rows.server_rows(report["servers"] or {}) + rows.half_row(report["curves"])
+    report["rows"] = rows.micro_rows(report["micro"]) + rows.server_rows(report["servers"] or {}) + rows.half_rows(report["curves"])
     report["tool_rows"] = rows.tool_rows(report["tools"])
 
 

@@ -80,6 +80,22 @@ def load_everybody(call, name, count):
         call("POST", "/v1/verify/batch", {"items": [{"user": name % i, "code": "0000000"} for i in range(at, min(at + 1000, count))]})
 
 
+def nginx_constant(folder, body):
+    """nginx with one worker, on core 0, that answers everything with this JSON: its port, and the command."""
+    port, config = free_port(), os.path.join(folder, "nginx.conf")
+    temporary = " ".join("%s_temp_path %s;" % (of, os.path.join(folder, of)) for of in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    with open(config, "w") as out:
+        out.write("""
+daemon off; worker_processes 1; worker_cpu_affinity 01; pid %s; error_log /dev/null;
+events { worker_connections 20000; }
+http {
+  access_log off; keepalive_requests 1000000000; %s
+  server { listen 127.0.0.1:%d; location / { default_type application/json; return 200 '%s'; } }
+}
+""" % (os.path.join(folder, "nginx.pid"), temporary, port, body))
+    return port, ["taskset", "-c", "0", "nginx", "-p", folder, "-c", config]
+
+
 class Run:
     def __init__(self, args, guessed=0, period_s=PERIOD_S):
         """`guessed`: further people, whose codes are guessed alone: of a wrong code stays a count that the next right one takes back,
@@ -130,17 +146,8 @@ class Run:
         sys.exit("watchword did not become ready")
 
     def start_nginx(self, body):
-        self.nginx_port = free_port()
-        with open(self.path("nginx.conf"), "w") as out:
-            out.write("""
-daemon off; worker_processes 1; worker_cpu_affinity 01; pid %s; error_log /dev/null;
-events { worker_connections 20000; }
-http {
-  access_log off; keepalive_requests 1000000000; client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;
-  server { listen 127.0.0.1:%d; location / { default_type application/json; return 200 '%s'; } }
-}
-""" % (self.path("nginx.pid"), *[self.path("t%d" % i) for i in range(5)], self.nginx_port, body))
-        self.start(["taskset", "-c", "0", "nginx", "-p", self.dir, "-c", self.path("nginx.conf")])
+        self.nginx_port, command = nginx_constant(self.dir, body)
+        self.start(command)
         time.sleep(0.5)
 
     def start_script(self, script, *arguments):

@@ -1,11 +1,12 @@
 """More than a loop can take on at once: what is beyond is refused at once with 503, in its place among the answers, and nothing is lost."""
+import contextlib
 import hashlib
 import re
 import threading
 
 import pytest
 
-from watchword import Phone, in_parallel, request_bytes, unbase32
+from watchword import Closed, Phone, in_parallel, request_bytes, unbase32
 
 CONNECTIONS, REQUESTS = 64, 400
 
@@ -60,13 +61,16 @@ def test_a_flood_is_answered_in_order_and_the_rest_refused_with_retry_after(serv
     assert refused_so_far(server) == (refused, refused)
 
 
+def send_what_is_taken(connection, data):
+    with contextlib.suppress(OSError):
+        connection.send(data)
+
+
 def groups_so_far(server):
     return int(re.search(r"watchword_commit_duration_seconds_count (\d+)", server.call("GET", "/metrics").body.decode())[1])
 
 
-def test_pipelined_codes_are_accepted_once_and_in_order_more_than_64_at_a_time(timed):
-    """Each person's code twice, some hundred requests apart: accepted, then replayed. As many acceptances as are outstanding share a sync."""
-    count, apart = 6000, 300
+def phones_in_memory(timed, count):
     timed.clock.freeze(timed.now())
     timed.stop()
     phones = [Phone(hashlib.sha1(b"deep %d" % i).digest(), user=f"deep{i}") for i in range(count)]
@@ -74,6 +78,13 @@ def test_pipelined_codes_are_accepted_once_and_in_order_more_than_64_at_a_time(t
     timed.start()
     for at in range(0, count, 1000):  # nobody's code, but then all of them are in memory
         timed.batch([{"user": phone.user, "code": "1234567"} for phone in phones[at:at + 1000]])
+    return phones
+
+
+def test_pipelined_codes_are_accepted_once_and_in_order_more_than_64_at_a_time(timed):
+    """Each person's code twice, some hundred requests apart: accepted, then replayed. As many acceptances as are outstanding share a sync."""
+    count, apart = 6000, 300
+    phones = phones_in_memory(timed, count)
     asked = []
     for i in range(count + apart):
         if i < count:
@@ -93,6 +104,32 @@ def test_pipelined_codes_are_accepted_once_and_in_order_more_than_64_at_a_time(t
         sender.join()
     # 70 to 80; where no more than 64 may be outstanding, 250 to 265.
     assert groups_so_far(timed) - before < 180
+
+
+def test_what_is_outstanding_when_the_server_stops_is_answered_and_nothing_else_was_judged(timed):
+    phones = phones_in_memory(timed, 6000)
+    flood = b"".join(request_bytes("POST", "/v1/verify", {"user": phone.user, "code": phone.code(timed.now())}, timed.admin) for phone in phones)
+    answered = 0
+    with timed.connect() as connection:
+        sender = threading.Thread(target=send_what_is_taken, args=(connection, flood))
+        sender.start()
+        stopper = threading.Thread(target=timed.stop)
+        try:
+            while True:
+                answer = connection.read()
+                assert answer.status == 200 and answer.json()["user"] == phones[answered].user and answer.json()["result"] == "accepted"
+                answered += 1
+                if answered == 1000:  # by then more than 64 at a time
+                    stopper.start()
+        except Closed:
+            pass
+        stopper.join()
+        sender.join()
+    assert 1000 <= answered < len(phones)
+    timed.start()
+    asked = [timed.batch([{"user": phone.user, "code": phone.code(timed.now())} for phone in phones[at:at + 1000]]) for at in range(0, len(phones), 1000)]
+    results = [one["result"] for answer in asked for one in answer]
+    assert results == ["replayed"] * answered + ["accepted"] * (len(phones) - answered)
 
 
 def test_batches_side_by_side_are_taken(server):

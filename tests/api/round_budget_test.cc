@@ -27,6 +27,7 @@ class RoundBudgetTest : public ::testing::Test {
     return taken;
   }
   RoundBudget budget;
+  static constexpr unsigned refusing_until_crowded = RoundBudget::crowd_least / RoundBudget::crowd_refusing;
   bool refuses = false;  // tells the budget of those who found no room
   nanoseconds now{milliseconds(5000)};
 };
@@ -108,17 +109,31 @@ TEST_F(RoundBudgetTest, RoundsAreHalfAsLongWhileAllOfThemRefuse) {
   for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
   refuses = true;
   const std::size_t whole = budget.limit();
-  for (unsigned i = 0; i < RoundBudget::crowded_after; ++i) EXPECT_EQ(round(10'000, microseconds(4)), whole);
+  for (unsigned i = 0; i < refusing_until_crowded; ++i) EXPECT_EQ(round(10'000, microseconds(4)), whole);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(round(10'000, microseconds(4)), whole / 2);
-  EXPECT_EQ(round(100, microseconds(4)), 100u);
-  EXPECT_EQ(round(10'000, microseconds(4)), whole);  // one had room
+  // Some have room: still a crowd.
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(round(10'000, microseconds(4)), whole / 2);
+    EXPECT_EQ(round(100, microseconds(4)), 100u);
+  }
+  for (unsigned i = 0; i < RoundBudget::crowd_most; ++i) round(100, microseconds(4));
+  EXPECT_EQ(round(10'000, microseconds(4)), whole);
+}
+
+TEST_F(RoundBudgetTest, ACrowdedRoundIsLateInHalfTheTime) {
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  refuses = true;
+  for (int i = 0; i < 10; ++i) round(10'000, microseconds(4));
+  const std::size_t whole = budget.limit();
+  EXPECT_EQ(round(10'000, microseconds(7)), whole / 2);  // 7 ms
+  EXPECT_EQ(round(10'000, microseconds(4)), budget.limit() / 4);
 }
 
 TEST_F(RoundBudgetTest, CrowdedRoundsAreOverByTheClockInHalfTheTime) {
   const auto clock = [this] { return now; };
   for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
   refuses = true;
-  for (unsigned i = 0; i < RoundBudget::crowded_after; ++i) round(10'000, microseconds(4));
+  for (unsigned i = 0; i < refusing_until_crowded; ++i) round(10'000, microseconds(4));
   for (std::size_t i = 0; i < budget.limit() / 4; ++i) budget.take_one(clock);
   now += RoundBudget::round_max / 2 - nanoseconds(1);
   budget.look_at_clock(clock);
@@ -134,6 +149,19 @@ TEST_F(RoundBudgetTest, ACrowdIsForgottenWhenNobodyComesForAWhile) {
   for (int i = 0; i < 10; ++i) round(10'000, microseconds(4));
   now += milliseconds(100);
   EXPECT_EQ(round(10'000, microseconds(4)), budget.limit());
+}
+
+TEST_F(RoundBudgetTest, RoundsThatNoQueueTookAreACrowdAndSayNothingAboutCosts) {
+  for (int i = 0; i < 100; ++i) round(10'000, microseconds(4));
+  const std::size_t whole = budget.limit();
+  for (unsigned i = 0; i < refusing_until_crowded; ++i) {
+    for (std::size_t k = 0; k < 1000; ++k) budget.take_one([this] { return now; });
+    budget.refused_taken();
+    now += microseconds(100);
+    budget.end(now);
+  }
+  EXPECT_EQ(budget.limit(), whole);
+  EXPECT_EQ(round(10'000, microseconds(4)), whole / 2);
 }
 
 TEST_F(RoundBudgetTest, ALongRoundThatHadRoomIsNotLate) {
