@@ -36,8 +36,8 @@ class RoundBudget {
   bool full() const noexcept { return taken_ > 0 && (timed_out_ || has_all()); }
   // Somebody was, since it is full().
   void refused() noexcept { refused_ = true; }
-  // Somebody was whom it had taken, since the committer's queue is full. That costs next to nothing, and so says nothing
-  // about what a verification costs.
+  // Somebody was whom it had taken, since the committer's queue or that of the trail's notes has no room. That costs next to
+  // nothing, and so says nothing about what a verification costs.
   void refused_taken() noexcept { refused_ = untypical_ = true; }
   bool empty() const noexcept { return taken_ == 0; }
   // Some of what was taken is judged. Where others had the core meanwhile a round that has taken on much is over by the
@@ -92,7 +92,7 @@ class RoundBudget {
       10 * round_max;  // without a round there is nothing to catch up with
   std::chrono::nanoseconds begun_{0}, ended_{0};
   std::size_t taken_ = 0;
-  bool untypical_ = false;  // with batches, or with some that no queue took
+  bool untypical_ = false;  // with batches, or with some that a queue had no room for
   bool short_ = false;
   bool timed_out_ = false;
   bool refused_ = false;

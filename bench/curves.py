@@ -235,6 +235,8 @@ def constant_server(server):
     nginx = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)
+        if nginx.poll() is not None:
+            raise RuntimeError("nginx did not start")
         yield port
     finally:
         nginx.send_signal(signal.SIGTERM)
@@ -258,8 +260,8 @@ def at_half(args, server):
             half = server.load("accept", DURABLE_CONNECTIONS, 2 * part + 1, seconds=seconds, more=["--fresh", *open_loop])
             folds = server.folds() - folds
             asked[part] = time.monotonic()
-            constant = server.load("wrong", DURABLE_CONNECTIONS, 2 * part + 1, seconds=seconds, more=["--constant", *open_loop], port=constant_port)
             disk_ms = fdatasync_p99_ms(server.directory, 1)
+            constant = server.load("wrong", DURABLE_CONNECTIONS, 2 * part + 1, seconds=seconds, more=["--constant", *open_loop], port=constant_port)
             rows.append({"maximum": ceiling["rate"], "rate": half["rate"], "p99_ms": half["response_us"]["p99"] / 1000, "fdatasync_p99_ms": disk_ms,
                          "p99_9_ms": half["response_us"]["p99_9"] / 1000, "folds": folds, "ratio": half["response_us"]["p99"] / 1000 / disk_ms,
                          "constant_p99_ms": constant["response_us"]["p99"] / 1000, "own_lag_p99_us": half["own_lag_us"]["p99"]})
@@ -268,6 +270,8 @@ def at_half(args, server):
 
 
 def measure(args):
+    if not shutil.which("nginx"):
+        sys.exit("nginx is needed: install nginx-light")
     curves = {"users": by_users(args)}
     # A durable run takes fresh people: a slice for each.
     points = 3 if args.quick else 5

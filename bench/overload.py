@@ -43,6 +43,7 @@ class Overload:
 
     def __init__(self, args, run):
         self.args, self.run, self.next = args, run, 0  # of the requests, which go through the people in turn
+        self.good = "accepted" if args.kind == "accepted" else "rejected"  # answers that judged a code
 
     def load(self, rate, seconds, pipeline=PIPELINE):
         return self.load_phases([(rate, seconds)], pipeline)[0]
@@ -58,18 +59,18 @@ class Overload:
         told = json.loads(done.stdout)
         self.next = told["next"]
         for (rate, seconds), figures in zip(phases, told["phases"]):
-            good, answered = figures["accepted" if self.args.kind == "accepted" else "rejected"], figures["answered"]["count"]
+            good, answered = figures[self.good], figures["answered"]["count"]
             if good < self.ENOUGH * answered:
                 sys.exit("of %d answers only %d judged a code that was not asked about before: take more people" % (answered, good))
-            figures.update(good_per_s=good / seconds, own_cycle=told["own_cycle"])
-            print("offered %.0f a second for %.0f s: %.0f judged, %.0f refused" % (rate, seconds, good / seconds, figures["refused"]["count"] / seconds),
-                  file=sys.stderr)
+            figures["good_per_s"] = figures["judged_within"] / seconds  # a backlog that is worked off later is no part of the rate
+            print("offered %.0f a second for %.0f s: %.0f judged, %.0f refused" %
+                  (rate, seconds, figures["good_per_s"], figures["refused"]["count"] / seconds), file=sys.stderr)
         return told["phases"]
 
     def copes(self, rate, seconds):
         """Whether most is answered, and soon: what is answered after the end was no part of the rate."""
         figures = self.load(rate, seconds)
-        return figures["good_per_s"] >= self.ENOUGH * rate and figures["answered"]["p99_ms"] < 1000 * seconds / 100
+        return figures[self.good] >= self.ENOUGH * rate * seconds and figures["answered"]["p99_ms"] < 1000 * seconds / 100
 
     def find_maximum(self):
         """Requests a second."""
@@ -113,7 +114,7 @@ class Overload:
         most = self.find_maximum()
         calm = self.load(most / 2, 4)
         server = run.children[0]
-        memory, done = [], threading.Event()  # MiB, until the end of the calm
+        memory, done = [], threading.Event()  # MiB, from the load program's start to the end of the calm: a minute, and some seconds
 
         def watch():
             while not done.wait(0.5):

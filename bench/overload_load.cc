@@ -80,10 +80,13 @@ class Times {
 
 // What was due in it, whenever it was answered.
 struct Phase {
+  static constexpr std::int64_t none = -1;
   double rate = 0, seconds = 0;
   std::uint64_t sent = 0, outstanding = 0, other = 0, without_retry_after = 0, accepted = 0, rejected = 0;
   Times answered, refused;
-  std::int64_t begin_ns = 0, last_refused_ns = 0;  // when it was due, from the beginning on
+  Times cycles;                     // from one sending to the next: what the load program adds to those times itself
+  std::uint64_t judged_within = 0;  // its time
+  std::int64_t begin_ns = 0, end_ns = 0, last_refused_ns = none;  // the last: when it was due, from the beginning on
 };
 
 struct Request {
@@ -225,17 +228,18 @@ class Load {
     const auto cycle = [&] {
       receive();
       sleep_out(now);
-      const std::int64_t before = std::exchange(now, now_ns());
-      cycles_.add(now - before);
+      return std::exchange(now, now_ns());
     };
     for (Phase& phase : phases) {
       phase.begin_ns = begin;
-      const std::int64_t end = begin + static_cast<std::int64_t>(phase.seconds * 1e9);
-      while (now < end) {
-        send_due(phase, begin, now);
-        cycle();
+      phase.end_ns = begin + static_cast<std::int64_t>(phase.seconds * 1e9);
+      while (now < phase.end_ns) {
+        send_due(phase, now);
+        const std::int64_t before = cycle();
+        phase.cycles.add(now - before);
       }
-      begin = end;
+      send_due(phase, phase.end_ns);  // what fell due during the last cycle
+      begin = phase.end_ns;
     }
     while (outstanding(phases) && now < begin + 2'000'000'000) {
       for (Connection& connection : connections_) flush(connection);
@@ -244,8 +248,7 @@ class Load {
   }
 
   void print(const std::vector<Phase>& phases) const {
-    std::printf("{\"next\":%llu,", static_cast<unsigned long long>(next_));
-    cycles_.print("own_cycle");
+    std::printf("{\"next\":%llu", static_cast<unsigned long long>(next_));
     for (const Phase& phase : phases) {
       const auto number = [](const char* name, std::uint64_t value) {
         std::printf("\"%s\":%llu,", name, static_cast<unsigned long long>(value));
@@ -258,7 +261,12 @@ class Load {
       number("without_retry_after", phase.without_retry_after);
       number("accepted", phase.accepted);
       number("rejected", phase.rejected);
-      std::printf("\"last_refused_s\":%.3f,", static_cast<double>(phase.last_refused_ns) / 1e9);
+      number("judged_within", phase.judged_within);
+      if (phase.last_refused_ns != Phase::none) {
+        std::printf("\"last_refused_s\":%.6f,", static_cast<double>(phase.last_refused_ns) / 1e9);
+      }
+      phase.cycles.print("own_cycle");
+      std::printf(",");
       phase.answered.print("answered");
       std::printf(",");
       phase.refused.print("refused");
@@ -273,9 +281,9 @@ class Load {
   }
 
   // With a full pipeline everywhere the rest is late, and its time runs: from then on it counts as sent when it was due.
-  void send_due(Phase& phase, std::int64_t begin, std::int64_t now) {
+  void send_due(Phase& phase, std::int64_t now) {
     const bool ceiling = phase.rate >= ceiling_rate;
-    const auto due = static_cast<std::uint64_t>(static_cast<double>(now - begin) * phase.rate / 1e9);
+    const auto due = static_cast<std::uint64_t>(static_cast<double>(now - phase.begin_ns) * phase.rate / 1e9);
     std::size_t full = 0;
     while (phase.sent < due && full < connections_.size()) {
       Connection& connection = connections_[turn_++ % connections_.size()];
@@ -285,7 +293,7 @@ class Load {
       }
       full = 0;
       requests_.append(next_++, connection.out);
-      const auto due_ns = begin + static_cast<std::int64_t>(static_cast<double>(phase.sent) * 1e9 / phase.rate);
+      const auto due_ns = phase.begin_ns + static_cast<std::int64_t>(static_cast<double>(phase.sent) * 1e9 / phase.rate);
       connection.unanswered.push_back({.due_ns = ceiling ? now : due_ns, .phase = &phase});
       ++phase.sent;
       ++phase.outstanding;
@@ -336,21 +344,25 @@ class Load {
       const std::size_t bytes = head + 4 + std::strtoul(lines.data() + length_at + 15, nullptr, 10);
       if (in.size() < bytes) break;
       const Request& request = connection.unanswered.front();
-      count(request, lines, in.substr(head + 4, bytes - head - 4), now - request.due_ns);
+      count(request, lines, in.substr(head + 4, bytes - head - 4), now);
       connection.unanswered.pop_front();
       in.remove_prefix(bytes);
     }
     connection.in.erase(0, connection.in.size() - in.size());
   }
 
-  static void count(const Request& request, std::string_view head, std::string_view body, std::int64_t ns) {
+  static void count(const Request& request, std::string_view head, std::string_view body, std::int64_t now) {
     Phase& phase = *request.phase;
+    const std::int64_t ns = now - request.due_ns;
     --phase.outstanding;
     const std::string_view status = head.substr(9, 3);
     if (status == "200") {
       phase.answered.add(ns);
-      phase.accepted += body.find("\"accepted\"") != std::string_view::npos;
-      phase.rejected += body.find("\"rejected\"") != std::string_view::npos;
+      const bool accepted = body.find("\"accepted\"") != std::string_view::npos;
+      const bool rejected = !accepted && body.find("\"rejected\"") != std::string_view::npos;
+      phase.accepted += accepted;
+      phase.rejected += rejected;
+      phase.judged_within += (accepted || rejected) && now < phase.end_ns;
     } else if (status == "503") {
       phase.refused.add(ns);
       phase.last_refused_ns = std::max(phase.last_refused_ns, request.due_ns - phase.begin_ns);
@@ -369,7 +381,6 @@ class Load {
   std::vector<Connection> connections_;
   const int poll_;
   std::vector<char> buffer_ = std::vector<char>(1 << 18);
-  Times cycles_;  // from one sending to the next: what it adds to those times itself
 };
 
 // `RATE:SECONDS[,RATE:SECONDS...]`
