@@ -130,8 +130,8 @@ struct AccessKeys::State {
   // A new secret for the key, which becomes its current one; returns the key to show.
   std::string renew(KeyRecord& record) const {
     const engine::SecretBytes secret = engine::SecretBytes::random(secret_bytes);
-    const std::string key = std::string(key_prefix) + record.view.id + "_" +
-                            base64url_encode({reinterpret_cast<const char*>(secret.data()), secret.size()});
+    std::string key = std::string(key_prefix) + record.view.id + "_" +
+                      base64url_encode({reinterpret_cast<const char*>(secret.data()), secret.size()});
     KeySecret fresh;
     if (!sha256(digest_algorithm.get(), key, fresh.digest)) throw std::runtime_error("SHA-256 failed");
     record.secrets.insert(record.secrets.begin(), fresh);

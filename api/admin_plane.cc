@@ -177,6 +177,7 @@ Response AdminPlane::route(const Request& request, engine::UnixMillis now) {
 
 std::vector<std::pair<Method, std::string_view>> AdminPlane::operations() {
   std::vector<std::pair<Method, std::string_view>> list;
+  list.reserve(routes.size());
   for (const Route& route : routes) list.emplace_back(route.method, route.pattern);
   return list;
 }

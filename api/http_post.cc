@@ -286,7 +286,7 @@ tl::expected<unsigned, std::string> HttpPoster::post(const std::vector<std::pair
   std::string request = "POST " + target_.path + " HTTP/1.1\r\nHost: " + target_.authority +
                         "\r\nUser-Agent: watchword\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
                         "\r\n";
-  for (const auto& [name, value] : headers) request += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : headers) request.append(name).append(": ").append(value).append("\r\n");
   request += "\r\n";
   request += body;
   try {

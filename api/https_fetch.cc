@@ -56,8 +56,8 @@ void name_server(SSL* connection, std::string name) {
   }
 }
 
-asio::awaitable<HttpsAnswer> ask(const HttpsQuestion& question, const Place& place, ssl::context& context) {
-  const auto executor = co_await asio::this_coro::executor;
+asio::awaitable<HttpsAnswer> ask(asio::any_io_executor executor, const HttpsQuestion& question, const Place& place,
+                                 ssl::context& context) {
   asio::ip::tcp::resolver resolver(executor);
   beast::ssl_stream<beast::tcp_stream> stream(executor, context);
   stream.set_verify_mode(ssl::verify_peer);
@@ -116,13 +116,14 @@ tl::expected<HttpsAnswer, HttpsFault> fetch(const HttpsQuestion& question) {
 
   tl::expected<HttpsAnswer, HttpsFault> answer = tl::unexpected(HttpsFault{"no answer in time", true});
   asio::io_context loop(1);
-  asio::co_spawn(loop, ask(question, *place, context), [&answer](const std::exception_ptr& fault, HttpsAnswer given) {
-    if (fault) {
-      answer = tl::unexpected(HttpsFault{what(fault)});
-    } else {
-      answer = std::move(given);
-    }
-  });
+  asio::co_spawn(loop, ask(loop.get_executor(), question, *place, context),
+                 [&answer](const std::exception_ptr& fault, HttpsAnswer given) {
+                   if (fault) {
+                     answer = tl::unexpected(HttpsFault{what(fault)});
+                   } else {
+                     answer = std::move(given);
+                   }
+                 });
   loop.run_for(question.timeout);  // from the name's look-up to the last byte
   return answer;
 }

@@ -14,6 +14,7 @@ using metrics::History;
 
 std::vector<History::Series> results() {
   std::vector<History::Series> series;
+  series.reserve(std::size(asked_names));
   for (const char* const name : asked_names) {
     series.push_back({.name = name, .metric = "watchword_verifications_total", .labels = {{"result", name}}});
   }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <tl/expected.hpp>
@@ -38,7 +39,8 @@ class OidcClient {
     SessionKind kind;  // as it was begun; portal where that is not known
   };
 
-  OidcClient(const OidcOptions& options, std::string redirect_uri) : options_(options), redirect_uri_(redirect_uri) {}
+  OidcClient(const OidcOptions& options, std::string redirect_uri)
+      : options_(options), redirect_uri_(std::move(redirect_uri)) {}
 
   struct Begun {
     std::string url;      // where the browser goes

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <boost/json.hpp>
 
 #include "api/admin_json.h"
 #include "api/browser.h"
@@ -11,8 +10,6 @@
 
 namespace watchword::api {
 namespace {
-
-namespace json = boost::json;
 
 std::string binding_cookie(bool secure) {
   return secure ? "__Host-watchword_oidc" : "watchword_oidc";
@@ -104,7 +101,7 @@ Response come_back(const PortalCall& call) {
   const tl::expected<OidcClient::Person, OidcClient::Failure> person = call.oidc()->finish(callback, binding, call.now);
   if (!person) return forget_binding(call, failed(person.error().kind, reason(person.error().refusal)));
   const bool portal = person->kind == SessionKind::portal;
-  const Response opened = portal ? enter_portal(call, *person) : enter_console(call, *person);
+  Response opened = portal ? enter_portal(call, *person) : enter_console(call, *person);
   if (opened.status != 201) return opened;
   Response response = redirect(portal ? "/portal/" : "/console/");
   for (const auto& header : opened.headers) {

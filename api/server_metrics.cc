@@ -84,7 +84,8 @@ void expose(Services& services, const std::vector<std::unique_ptr<EventLoop>>& l
   for (const auto& [direction, count] :
        {std::pair{"forward", &services.clock_jumps_forward}, std::pair{"back", &services.clock_jumps_back}}) {
     exposition.add_counter("watchword_clock_jumps_total", "Jumps of the clock by a second or more.",
-                           {{"direction", direction}}, [count] { return number(count->load(std::memory_order_relaxed)); });
+                           {{"direction", direction}},
+                           [jumps = count] { return number(jumps->load(std::memory_order_relaxed)); });
   }
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     TlsGate* const gate = listeners[i]->gate();

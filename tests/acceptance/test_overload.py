@@ -61,9 +61,13 @@ def test_a_flood_is_answered_in_order_and_the_rest_refused_with_retry_after(serv
     assert refused_so_far(server) == (refused, refused)
 
 
-def send_what_is_taken(connection, data):
+def send_until(stopped, connection, requests):
+    """A hundred at a time, and no more once it is `stopped`: a server that goes reads what lies there, but not for ever."""
     with contextlib.suppress(OSError):
-        connection.send(data)
+        for at in range(0, len(requests), 100):
+            if stopped.is_set():
+                return
+            connection.send(b"".join(requests[at:at + 100]))
 
 
 def groups_so_far(server):
@@ -109,8 +113,8 @@ def test_pipelined_codes_are_accepted_once_and_in_order_more_than_64_at_a_time(t
 def test_what_is_outstanding_when_the_server_stops_is_answered_and_nothing_else_was_judged(timed):
     count, until_stop = 20_000, 400  # after some two hundred answers 256 may be outstanding
     phones = phones_in_memory(timed, count)
-    flood = b"".join(request_bytes("POST", "/v1/verify", {"user": phone.user, "code": phone.code(timed.now())}, timed.admin) for phone in phones)
-    answered, faults = 0, []
+    flood = [request_bytes("POST", "/v1/verify", {"user": phone.user, "code": phone.code(timed.now())}, timed.admin) for phone in phones]
+    answered, faults, stopped = 0, [], threading.Event()
 
     def stop():
         try:
@@ -120,7 +124,7 @@ def test_what_is_outstanding_when_the_server_stops_is_answered_and_nothing_else_
 
     stopper = threading.Thread(target=stop)
     with timed.connect() as connection:
-        sender = threading.Thread(target=send_what_is_taken, args=(connection, flood))
+        sender = threading.Thread(target=send_until, args=(stopped, connection, flood))
         sender.start()
         with contextlib.suppress(Closed):
             while True:
@@ -128,6 +132,7 @@ def test_what_is_outstanding_when_the_server_stops_is_answered_and_nothing_else_
                 assert answer.status == 200 and answer.json()["user"] == phones[answered].user and answer.json()["result"] == "accepted"
                 answered += 1
                 if answered == until_stop:
+                    stopped.set()
                     stopper.start()
         assert answered >= until_stop
         stopper.join()
