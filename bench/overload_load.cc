@@ -9,17 +9,14 @@
 // several with commas between, which follow one another without a pause. Prints one JSON object; of each phase what was due
 // in it.
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -28,18 +25,21 @@
 #include <cstring>
 #include <deque>
 #include <memory>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "engine/otp.h"
+#include "bench/load/histogram.h"
+#include "bench/overload_requests.h"
 
 namespace {
 
-namespace engine = watchword::engine;
+using watchword::bench::FreshCodes;
+using watchword::bench::Requests;
+using watchword::bench::WrongCodes;
+using watchword::load::Histogram;
 
 using Clock = std::chrono::steady_clock;
 
@@ -47,44 +47,20 @@ std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
 }
 
-// Buckets of a microsecond up to a second, the last one open.
-class Times {
- public:
-  void add(std::int64_t ns) {
-    const auto us = static_cast<std::size_t>(std::max<std::int64_t>(0, ns / 1000));
-    ++buckets_[std::min(us, buckets_.size() - 1)];
-    ++count_;
-    max_us_ = std::max(max_us_, us);
-  }
-  std::uint64_t count() const { return count_; }
-  std::size_t percentile_us(double share) const {
-    std::uint64_t seen = 0;
-    const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(count_));
-    for (std::size_t us = 0; us < buckets_.size(); ++us) {
-      seen += buckets_[us];
-      if (seen > wanted) return us;
-    }
-    return max_us_;
-  }
-  void print(const char* name) const {
-    std::printf("\"%s\":{\"count\":%llu,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p99.9_ms\":%.3f,\"max_ms\":%.3f}", name,
-                static_cast<unsigned long long>(count_), ms(0.5), ms(0.99), ms(0.999), static_cast<double>(max_us_) / 1000);
-  }
-
- private:
-  double ms(double share) const { return static_cast<double>(percentile_us(share)) / 1000; }
-  std::vector<std::uint64_t> buckets_ = std::vector<std::uint64_t>(1'000'001);
-  std::uint64_t count_ = 0;
-  std::size_t max_us_ = 0;
-};
+void print(const char* name, const Histogram& times) {
+  const auto ms = [](std::int64_t ns) { return static_cast<double>(ns) / 1e6; };
+  std::printf("\"%s\":{\"count\":%llu,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p99.9_ms\":%.3f,\"max_ms\":%.3f}", name,
+              static_cast<unsigned long long>(times.count()), ms(times.percentile(0.5)), ms(times.percentile(0.99)),
+              ms(times.percentile(0.999)), ms(times.max()));
+}
 
 // What was due in it, whenever it was answered.
 struct Phase {
   static constexpr std::int64_t none = -1;
   double rate = 0, seconds = 0;
   std::uint64_t sent = 0, outstanding = 0, other = 0, without_retry_after = 0, accepted = 0, rejected = 0;
-  Times answered, refused;
-  Times cycles;                     // from one sending to the next: what the load program adds to those times itself
+  Histogram answered, refused;
+  Histogram cycles;                 // from one sending to the next: what the load program adds to those times itself
   std::uint64_t judged_within = 0;  // its time
   std::int64_t begin_ns = 0, end_ns = 0, last_refused_ns = none;  // the last: when it was due, from the beginning on
 };
@@ -115,100 +91,6 @@ int connect_to(std::uint16_t port) {
   return made;
 }
 
-// A file of records of one size, in memory.
-template <class Record>
-class Records {
- public:
-  Records(const char* file, bool writable) {
-    const int opened = open(file, writable ? O_RDWR : O_RDONLY);
-    const off_t bytes = opened < 0 ? -1 : lseek(opened, 0, SEEK_END);
-    void* const at = bytes <= 0 ? MAP_FAILED
-                                : mmap(nullptr, static_cast<std::size_t>(bytes),
-                                       writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, opened, 0);
-    if (opened >= 0) close(opened);
-    if (at == MAP_FAILED) throw std::runtime_error(std::string("cannot read ") + file);
-    records_ = {static_cast<Record*>(at), static_cast<std::size_t>(bytes) / sizeof(Record)};
-  }
-  std::size_t size() const { return records_.size(); }
-  Record& operator[](std::size_t at) const { return records_[at]; }
-
- private:
-  std::span<Record> records_;
-};
-
-using Secret = std::array<std::uint8_t, 20>;
-
-// Requests of one person after the other.
-class Requests {
- public:
-  Requests(const char* secrets, std::uint64_t period_s, const std::string& key)
-      : secrets_(secrets, false),
-        period_s_(period_s),
-        head_("POST /v1/verify HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key +
-              "\r\nContent-Type: application/json\r\nContent-Length: ") {}
-  virtual ~Requests() = default;
-  virtual void append(std::uint64_t number, std::string& out) = 0;
-
- protected:
-  std::size_t users() const { return secrets_.size(); }
-  std::uint64_t step(std::uint64_t ahead_s = 0) const {
-    return (static_cast<std::uint64_t>(time(nullptr)) + ahead_s) / period_s_;
-  }
-  std::uint32_t code(std::size_t user, std::uint64_t step) const {
-    alignas(8) std::array<std::uint8_t, engine::key_state_bytes(engine::Algorithm::sha1)> state;
-    engine::derive_key_state(engine::Algorithm::sha1, secrets_[user], state.data());
-    std::uint32_t truncated = 0;
-    engine::best_kernel().truncate(engine::Algorithm::sha1, state.data(), step, 1, &truncated);
-    return truncated % codes;
-  }
-  void append_request(std::size_t user, std::uint32_t code, std::string& out) const {
-    std::array<char, 64> body;
-    const int bytes = std::snprintf(body.data(), body.size(), R"({"user":"user%zu@example.org","code":"%06u"})", user, code);
-    out.append(head_).append(std::to_string(bytes)).append("\r\n\r\n").append(body.data(), static_cast<std::size_t>(bytes));
-  }
-  static constexpr std::uint32_t codes = 1'000'000;
-
- private:
-  Records<const Secret> secrets_;
-  const std::uint64_t period_s_;
-  const std::string head_;
-};
-
-// The same for everybody each time, made ahead.
-class WrongCodes : public Requests {
- public:
-  WrongCodes(const char* secrets, std::uint64_t period_s, const std::string& key) : Requests(secrets, period_s, key) {
-    const std::uint64_t now = step();
-    for (std::size_t user = 0; user < users(); ++user) {
-      append_request(user, (code(user, now) + codes / 2) % codes, made_.emplace_back());
-    }
-  }
-  void append(std::uint64_t number, std::string& out) override { out += made_[number % made_.size()]; }
-
- private:
-  std::vector<std::string> made_;
-};
-
-// The oldest code that is good and was not used.
-class FreshCodes : public Requests {
- public:
-  FreshCodes(const char* secrets, const char* used, std::uint64_t period_s, const std::string& key)
-      : Requests(secrets, period_s, key), used_(used, true) {
-    if (used_.size() != users()) throw std::runtime_error("not as many steps as secrets");
-  }
-  void append(std::uint64_t number, std::string& out) override {
-    const std::size_t user = number % users();
-    // Still good when it arrives.
-    const std::uint64_t next = std::max(step(1) - 1, std::uint64_t{used_[user]} + 1);
-    if (next > step() + 1) throw std::runtime_error("nobody has a code left that was not used: take more people");
-    used_[user] = static_cast<std::uint32_t>(next);
-    append_request(user, code(user, next), out);
-  }
-
- private:
-  Records<std::uint32_t> used_;
-};
-
 class Load {
  public:
   Load(std::uint16_t port, Requests& requests, std::size_t connections, std::size_t pipeline, std::uint64_t first)
@@ -236,7 +118,7 @@ class Load {
       while (now < phase.end_ns) {
         send_due(phase, now);
         const std::int64_t before = cycle();
-        phase.cycles.add(now - before);
+        phase.cycles.record(now - before);
       }
       send_due(phase, phase.end_ns);  // what fell due during the last cycle
       begin = phase.end_ns;
@@ -265,11 +147,11 @@ class Load {
       if (phase.last_refused_ns != Phase::none) {
         std::printf("\"last_refused_s\":%.6f,", static_cast<double>(phase.last_refused_ns) / 1e9);
       }
-      phase.cycles.print("own_cycle");
+      ::print("own_cycle", phase.cycles);
       std::printf(",");
-      phase.answered.print("answered");
+      ::print("answered", phase.answered);
       std::printf(",");
-      phase.refused.print("refused");
+      ::print("refused", phase.refused);
       std::printf("}");
     }
     std::printf("]}\n");
@@ -357,14 +239,14 @@ class Load {
     --phase.outstanding;
     const std::string_view status = head.substr(9, 3);
     if (status == "200") {
-      phase.answered.add(ns);
+      phase.answered.record(ns);
       const bool accepted = body.find("\"accepted\"") != std::string_view::npos;
       const bool rejected = !accepted && body.find("\"rejected\"") != std::string_view::npos;
       phase.accepted += accepted;
       phase.rejected += rejected;
       phase.judged_within += (accepted || rejected) && now < phase.end_ns;
     } else if (status == "503") {
-      phase.refused.add(ns);
+      phase.refused.record(ns);
       phase.last_refused_ns = std::max(phase.last_refused_ns, request.due_ns - phase.begin_ns);
       phase.without_retry_after += head.find("etry-After: ") == std::string_view::npos;
     } else {

@@ -235,7 +235,7 @@ def test_a_connection_that_says_nothing_is_closed(strict):
 
 @pytest.mark.parametrize("path", ["/v1/policy", "/v1/verify"])
 def test_a_client_that_never_reads_takes_no_memory_and_is_closed(strict, path):
-    ask = ("POST", path, {"user": "ada", "code": "000000"}) if path == "/v1/verify" else ("GET", path, None)
+    ask = ("POST", path, {"user": strict.register("reads-not").user, "code": "1234567"}) if path == "/v1/verify" else ("GET", path, None)
     # The connection that asked for readiness may still be closing; an idle one is cut after 4 s.
     eventually(lambda: len({(time.sleep(0.1), strict.open_sockets())[1] for _ in range(5)}) == 1, 20, "a quiet server")
     before, sockets_before = strict.resident_bytes(), strict.open_sockets()
