@@ -34,10 +34,10 @@ Spent spent_so_far() {
           .processor = std::chrono::seconds(processor.tv_sec) + std::chrono::nanoseconds(processor.tv_nsec)};
 }
 
-void leave_core(const Spent& begun, bool filling_memory) {
+void leave_core(const Spent& begun, double memory_filled) {
   const Spent now = spent_so_far();
   const std::chrono::nanoseconds own = now.processor - begun.processor, others = now.wall - begun.wall - own;
-  const std::chrono::nanoseconds rest = rest_after_round(own, others, filling_memory);
+  const std::chrono::nanoseconds rest = rest_after_round(own, others, memory_filled);
   if (rest.count() > 0) std::this_thread::sleep_for(rest);
 }
 
@@ -98,7 +98,7 @@ void EventLoop::serve_sockets() {
     served = note_ready();
     resume_revisited();
     take_tickets();
-    if (behind && served) leave_core(begun, services_.engine.store.filling_memory());
+    if (behind && served) leave_core(begun, services_.engine.store.memory_filled());
   }
   serving_ = false;
   if (!served) return await_sockets();

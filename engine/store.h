@@ -175,8 +175,9 @@ class Store {
   // The store's background, which gives way to others, has something to do that they may come to wait for: whoever is never
   // idle should leave it some of the core.
   virtual bool behind() const noexcept { return false; }
-  // Far behind: what is not folded yet fills memory, which nothing bounds but that whoever fills it gives way.
-  virtual bool filling_memory() const noexcept { return false; }
+  // What is not folded yet, as a part of what may fill memory. Nothing bounds it but that whoever fills it gives way: from 1
+  // on, and the more the farther it is beyond.
+  virtual double memory_filled() const noexcept { return 0; }
 
   // Any thread; may take a lock, but none that advance() waits behind for long.
   virtual std::vector<StoreFigure> figures() const { return {}; }

@@ -103,7 +103,7 @@ class RocksStore : public engine::Store {
   bool behind() const noexcept override {
     return (hurries() && writable()) || tables_pile_up_.load(std::memory_order_relaxed) || database_.background->flushing();
   }
-  bool filling_memory() const noexcept override { return filling_memory_.load(std::memory_order_relaxed) && writable(); }
+  double memory_filled() const noexcept override { return writable() ? memory_filled_.load(std::memory_order_relaxed) : 0; }
   void put_bulk(std::span<const engine::UserRecord> users) override;
   void finish_bulk() override;
   tl::expected<engine::KeysReport, engine::RotationFault> rotate_keys(  // key_rotation.cc
@@ -137,7 +137,7 @@ class RocksStore : public engine::Store {
   void write_pausing(rocksdb::WriteBatch& batch);
   void stand_back(std::chrono::steady_clock::time_point begin) const;
   bool hurries() const noexcept {
-    return folds_behind_.load(std::memory_order_relaxed) || filling_memory_.load(std::memory_order_relaxed);
+    return folds_behind_.load(std::memory_order_relaxed) || memory_filled_.load(std::memory_order_relaxed) >= 1;
   }
   bool hurried() const { return stopping_ || hurries(); }
   void note_backlog();
@@ -211,7 +211,7 @@ class RocksStore : public engine::Store {
   std::int64_t fresh_since_ms_ = 0;
   std::int64_t folding_since_ms_ = 0;
   std::atomic<bool> folds_behind_{false};
-  std::atomic<bool> filling_memory_{false};
+  std::atomic<double> memory_filled_{0};
   std::atomic<std::uint64_t> folds_{0};
   std::atomic<std::uint64_t> fold_ns_{0};
 

@@ -8,31 +8,37 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(RestAfterRound, IsNothingAfterAShortRound) {
-  EXPECT_EQ(rest_after_round(199us, 0us, false), 0us);
-  EXPECT_EQ(rest_after_round(199us, 0us, true), 0us);
+  EXPECT_EQ(rest_after_round(199us, 0us, 0.99), 0us);
+  EXPECT_EQ(rest_after_round(199us, 0us, 1), 0us);
 }
 
 TEST(RestAfterRound, LeavesOthersAQuarter) {
-  EXPECT_EQ(rest_after_round(6ms, 0ms, false), 2ms);
+  EXPECT_EQ(rest_after_round(6ms, 0ms, 0.99), 2ms);
 }
 
 TEST(RestAfterRound, CountsWhatOthersHadMeanwhile) {
-  EXPECT_EQ(rest_after_round(6ms, 1ms, false), 1ms);
+  EXPECT_EQ(rest_after_round(6ms, 1ms, 0.99), 1ms);
 }
 
 TEST(RestAfterRound, IsATwelfthWhateverOthersHad) {
-  EXPECT_EQ(rest_after_round(6ms, 2ms, false), 500us);
-  EXPECT_EQ(rest_after_round(6ms, 100ms, false), 500us);
+  EXPECT_EQ(rest_after_round(6ms, 2ms, 0.99), 500us);
+  EXPECT_EQ(rest_after_round(6ms, 100ms, 0.99), 500us);
 }
 
 TEST(RestAfterRound, IsTheWholeQuarterOnTopWhileMemoryFills) {
-  EXPECT_EQ(rest_after_round(6ms, 0ms, true), 2ms);
-  EXPECT_EQ(rest_after_round(6ms, 100ms, true), 2ms);
+  EXPECT_EQ(rest_after_round(6ms, 0ms, 1), 2ms);
+  EXPECT_EQ(rest_after_round(6ms, 100ms, 1), 2ms);
+}
+
+TEST(RestAfterRound, IsMoreTheMoreMemoryIsBeyondWhatItMayBe) {
+  EXPECT_EQ(rest_after_round(3ms, 0ms, 1.5), 4ms);
+  EXPECT_EQ(rest_after_round(3ms, 0ms, 2), 7ms);
+  EXPECT_EQ(rest_after_round(3ms, 100ms, 20), 7ms);
 }
 
 TEST(RestAfterRound, IsBounded) {
-  EXPECT_EQ(rest_after_round(1s, 0ms, false), 8ms);
-  EXPECT_EQ(rest_after_round(1s, 1s, true), 8ms);
+  EXPECT_EQ(rest_after_round(1s, 0ms, 0.99), 8ms);
+  EXPECT_EQ(rest_after_round(1s, 1s, 1), 8ms);
 }
 
 }  // namespace
