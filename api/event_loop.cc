@@ -34,11 +34,14 @@ Spent spent_so_far() {
           .processor = std::chrono::seconds(processor.tv_sec) + std::chrono::nanoseconds(processor.tv_nsec)};
 }
 
-void leave_core(const Spent& begun, double memory_filled) {
+// Whether there was reason to.
+bool leave_core(const Spent& begun, double memory_filled) {
   const Spent now = spent_so_far();
   const std::chrono::nanoseconds own = now.processor - begun.processor, others = now.wall - begun.wall - own;
   const std::chrono::nanoseconds rest = rest_after_round(own, others, memory_filled);
-  if (rest.count() > 0) std::this_thread::sleep_for(rest);
+  if (rest.count() <= 0) return false;
+  std::this_thread::sleep_for(rest);
+  return true;
 }
 
 }  // namespace
@@ -88,7 +91,8 @@ void EventLoop::await_sockets() {
 }
 
 void EventLoop::serve_sockets() {
-  // Then the others have their turn, whom only Asio knows: jobs that end, timers, new connections.
+  // Then the others have their turn, whom only Asio knows: jobs that end, timers, new connections. Also after a rest, which
+  // they have waited for, too.
   constexpr unsigned rounds_max = 8;
   serving_ = true;
   bool served = true;
@@ -98,7 +102,7 @@ void EventLoop::serve_sockets() {
     served = note_ready();
     resume_revisited();
     take_tickets();
-    if (behind && served) leave_core(begun, services_.engine.store.memory_filled());
+    if (behind && served && leave_core(begun, services_.engine.store.memory_filled())) break;
   }
   serving_ = false;
   if (!served) return await_sockets();

@@ -44,9 +44,10 @@ void raise_open_files() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
-// Once a large block has been freed, the C library would keep such blocks from then on, in pieces between those in use: what
-// folds and compactions need for a while would add up to hundreds of megabytes within minutes of full load. With a bound of
-// our own it never does.
+// The C library maps large blocks on their own and unmaps them when they are freed, but after the first one it raises the
+// bound to its size: what folds and compactions need for a while would then lie between what is in use, hundreds of
+// megabytes after minutes of full load. A bound of our own stays. So does that of free memory at the end of an arena, which
+// would be too low for threads that need as much again and again.
 void give_large_blocks_back() {
   constexpr int kept_bytes_max = 256 * 1024, kept_on_top_max = 1024 * 1024;
   mallopt(M_MMAP_THRESHOLD, kept_bytes_max);

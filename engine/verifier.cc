@@ -146,23 +146,24 @@ void Verifier::verify_bundle(std::span<BatchItem> items, const std::uint64_t* ha
 void Verifier::verify_batch(std::span<BatchItem> items, UnixMillis now, Producer& producer) noexcept {
   constexpr std::size_t group_max = 64;  // a read scope ends now and then: replaced blocks are freed only after it
   for (; !items.empty(); items = items.subspan(std::min(group_max, items.size()))) {
-    const std::span<BatchItem> group = items.first(std::min(group_max, items.size()));
+    const std::size_t count = std::min(group_max, items.size());
+    const std::span<BatchItem> group = items.first(count);
     std::uint64_t hashes[group_max];
-    for (std::size_t i = 0; i < group.size(); ++i) hashes[i] = hash_user(group[i].request.user);
+    for (std::size_t i = 0; i < count; ++i) hashes[i] = hash_user(group[i].request.user);
     const ReadScope scope;
     // A miss to memory lasts about as long as one verification, or longer; about a bundle lies between asking for a slot,
     // asking for the block that it names, and needing either. Asked for one by one, since a core awaits only so many lines.
-    for (std::size_t i = 0; i < std::min(2 * bundle_max, group.size()); ++i) directory_.prefetch(hashes[i]);
+    for (std::size_t i = 0; i < std::min(2 * bundle_max, count); ++i) directory_.prefetch(hashes[i]);
     ResidentUser* likely[group_max];
-    for (std::size_t i = 0; i < std::min(bundle_max, group.size()); ++i) likely[i] = directory_.prefetch_user(hashes[i]);
+    for (std::size_t i = 0; i < std::min(bundle_max, count); ++i) likely[i] = directory_.prefetch_user(hashes[i]);
     const auto fetch_ahead_of = [&](std::size_t i) {
-      if (i + bundle_max < group.size()) likely[i + bundle_max] = directory_.prefetch_user(hashes[i + bundle_max]);
-      if (i + 2 * bundle_max < group.size()) directory_.prefetch(hashes[i + 2 * bundle_max]);
+      if (i + bundle_max < count) likely[i + bundle_max] = directory_.prefetch_user(hashes[i + bundle_max]);
+      if (i + 2 * bundle_max < count) directory_.prefetch(hashes[i + 2 * bundle_max]);
     };
-    for (std::size_t at = 0; at < group.size();) {
+    for (std::size_t at = 0; at < count;) {
       // Two items about one user meet one after the other: the second one begins the next bundle.
       std::size_t end = at + 1;
-      const std::size_t last = std::min(at + bundle_max, group.size());
+      const std::size_t last = std::min(at + bundle_max, count);
       while (end < last && std::find(hashes + at, hashes + end, hashes[end]) == hashes + end) ++end;
       verify_bundle(group.subspan(at, end - at), hashes + at, likely + at, now, producer,
                     [&](std::size_t i) { fetch_ahead_of(at + i); });

@@ -136,20 +136,22 @@ void Exposition::add_collector(std::function<void(Collected&)> collect) {
   state_->add(std::move(collect));
 }
 
-void Exposition::add_counter(const std::string& name, const std::string& help, Labels labels, std::function<double()> read) {
+void Exposition::add_counter(const std::string& name, const std::string& help, const Labels& labels,
+                             std::function<double()> read) {
   state_->add([=, read = std::move(read)](Collected& into) { into.counter(name, help, labels, read()); });
 }
 
-void Exposition::add_gauge(const std::string& name, const std::string& help, Labels labels, std::function<double()> read) {
+void Exposition::add_gauge(const std::string& name, const std::string& help, const Labels& labels,
+                           std::function<double()> read) {
   state_->add([=, read = std::move(read)](Collected& into) { into.gauge(name, help, labels, read()); });
 }
 
-void Exposition::add_histogram(const std::string& name, const std::string& help, Labels labels,
+void Exposition::add_histogram(const std::string& name, const std::string& help, const Labels& labels,
                                const DurationHistogram& histogram) {
   state_->add([=, &histogram](Collected& into) { into.histogram(name, help, labels, histogram); });
 }
 
-void Exposition::add_histogram(const std::string& name, const std::string& help, Labels labels,
+void Exposition::add_histogram(const std::string& name, const std::string& help, const Labels& labels,
                                const SizeHistogram& histogram) {
   state_->add([=, &histogram](Collected& into) { into.histogram(name, help, labels, histogram); });
 }

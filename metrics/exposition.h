@@ -44,10 +44,11 @@ class Exposition {
   // Any thread. What is registered lives as long as this object is scraped. Sources that share a name and labels are added
   // up (one a thread). Functions are called on the scraping thread, one scrape at a time, and must not wait for anything
   // that may take long.
-  void add_counter(const std::string& name, const std::string& help, Labels labels, std::function<double()> read);
-  void add_gauge(const std::string& name, const std::string& help, Labels labels, std::function<double()> read);
-  void add_histogram(const std::string& name, const std::string& help, Labels labels, const DurationHistogram& histogram);
-  void add_histogram(const std::string& name, const std::string& help, Labels labels, const SizeHistogram& histogram);
+  void add_counter(const std::string& name, const std::string& help, const Labels& labels, std::function<double()> read);
+  void add_gauge(const std::string& name, const std::string& help, const Labels& labels, std::function<double()> read);
+  void add_histogram(const std::string& name, const std::string& help, const Labels& labels,
+                     const DurationHistogram& histogram);
+  void add_histogram(const std::string& name, const std::string& help, const Labels& labels, const SizeHistogram& histogram);
   // For series that are known only when they are there, or that are read together.
   void add_collector(std::function<void(Collected&)> collect);
 

@@ -75,6 +75,7 @@ class Child {
     if (pipe2(ends, O_CLOEXEC) != 0) fail("cannot be started", errno);
     out_ = ends[0];
     std::vector<char*> words;
+    words.reserve(argv.size() + 1);
     for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
     posix_spawn_file_actions_t files;

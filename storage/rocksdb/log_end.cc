@@ -46,7 +46,7 @@ class Search {
     for (std::size_t at = 0; block.size() - at >= header_bytes;) {
       const std::string_view rest = block.substr(at);
       const std::size_t length = header_bytes + read_number<std::uint16_t>(rest, 4);
-      const int type = rest[6];
+      const int type = static_cast<unsigned char>(rest[6]);
       const bool fits = type >= 1 && type <= last_type && length <= rest.size();
       if (fits && masked_crc(rest.substr(6, length - 6)) == read_number<std::uint32_t>(rest, 0)) {
         join(rest.substr(header_bytes, length - header_bytes));

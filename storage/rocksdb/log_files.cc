@@ -349,13 +349,14 @@ rocksdb::IOStatus LogFiles::marks_of_later_logs(const std::string& name, std::ui
                                                 const rocksdb::FileOptions& options, LogMark* mark,
                                                 rocksdb::IODebugContext* debug) {
   const std::string directory = name.substr(0, name.rfind('/'));
+  const auto path_of = [&directory](const std::string& file) { return directory + "/" + file; };
   std::vector<std::string> names;
   rocksdb::IOStatus status = GetChildren(directory, options.io_options, &names, debug);
   for (const std::string& other : names) {
     const std::optional<std::uint64_t> later = log_number(other);
     if (!status.ok() || !later || *later <= number) continue;
     LogEnd end;
-    status = find_end(directory + "/" + other, *later, options, &end, debug);
+    status = find_end(path_of(other), *later, options, &end, debug);
     if (end.mark.number_before != number) continue;
     mark->synced_before = std::max(mark->synced_before, end.mark.synced_before);
     mark->size_before = std::max(mark->size_before, end.mark.size_before);

@@ -16,9 +16,12 @@ constexpr std::string_view next_number_key = "meta/next-number";
 constexpr std::uint64_t numbers_reserved = 1u << 20;
 // Cells that are not folded yet with which memory is taken to be full: six folds' worth, which is three times what is there
 // when a second fold is due; where folds are set to be large, 190 to 260 MB (64 to 85 bytes a cell), or two folds.
-std::size_t full_with(std::size_t fold_cells) {
+double memory_filled_by(std::size_t cells, std::size_t fold_cells) {
   constexpr std::size_t cells_max = 3'000'000;
-  return std::max(2 * fold_cells, std::min(6 * fold_cells, cells_max));
+  const std::size_t full = std::max(2 * fold_cells, std::min(6 * fold_cells, cells_max));
+  if (cells < full) return static_cast<double>(cells) / static_cast<double>(full);
+  // Where folds are set to be small, six of them are little memory, and as much beyond is no reason for haste.
+  return 1 + static_cast<double>(cells - full) / static_cast<double>(cells_max);
 }
 
 void throw_unless(const rocksdb::Status& status) {
@@ -202,8 +205,7 @@ void RocksStore::note_backlog() {
   const std::size_t fresh = fresh_.cells.size(), folding = folding_.cells.size();
   // A fold that is due is still waiting for the one before it.
   folds_behind_.store(fresh >= 2 * options_.unfolded_cells_max, std::memory_order_relaxed);
-  memory_filled_.store(static_cast<double>(fresh + folding) / static_cast<double>(full_with(options_.unfolded_cells_max)),
-                       std::memory_order_relaxed);
+  memory_filled_.store(memory_filled_by(fresh + folding, options_.unfolded_cells_max), std::memory_order_relaxed);
 }
 
 std::optional<engine::LoadedUser> RocksStore::load(std::string_view user) {

@@ -42,7 +42,7 @@ class TableFiles : public rocksdb::FileSystemWrapper {
 
   rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* debug) override {
-    const rocksdb::IOStatus status = FileSystemWrapper::LinkFile(from, to, options, debug);
+    rocksdb::IOStatus status = FileSystemWrapper::LinkFile(from, to, options, debug);
     // Some file systems have no links, and say so in ways of their own. RocksDB then copies.
     if (!status.ok()) return rocksdb::IOStatus::NotSupported(status.ToString());
     const std::lock_guard lock(mutex_);

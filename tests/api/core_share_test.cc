@@ -34,6 +34,8 @@ TEST(RestAfterRound, IsMoreTheMoreMemoryIsBeyondWhatItMayBe) {
   EXPECT_EQ(rest_after_round(3ms, 0ms, 1.5), 4ms);
   EXPECT_EQ(rest_after_round(3ms, 0ms, 2), 7ms);
   EXPECT_EQ(rest_after_round(3ms, 100ms, 20), 7ms);
+  EXPECT_NEAR(static_cast<double>(rest_after_round(3ms, 0ms, 4.0 / 3).count()), 3e6, 10) << "half of the core";
+  EXPECT_EQ(rest_after_round(6ms, 0ms, 2), 8ms);
 }
 
 TEST(RestAfterRound, IsBounded) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <thread>
 
 #include "tests/storage/store_fixture.h"
@@ -270,19 +271,23 @@ TEST_F(StoreTest, IsBehindWhereTwiceTooMuchWaitsAndUntilAFoldHasBegun) {
     store->advance(cells, {}, outcomes, {});
   };
   // More than two folds' worth, fewer than six, whether a fold has begun or not.
+  EXPECT_EQ(store->memory_filled(), 0);
   write(1, 3000);
   EXPECT_LT(store->memory_filled(), 1);
-  bool seen_behind = false, seen_filling = false;
+  bool seen_behind = false;
+  double filled = 0;
   // The fold thread may be quicker than a look, but not every time.
-  for (std::uint32_t tries = 0; tries < 50 && !(seen_behind && seen_filling); ++tries) {
+  for (std::uint32_t tries = 0; tries < 50 && !(seen_behind && filled >= 1); ++tries) {
     write(10'000 + tries * 8000, 8000);
-    seen_filling |= store->memory_filled() >= 1;
+    filled = std::max(filled, store->memory_filled());
     seen_behind |= store->behind();
   }
   EXPECT_TRUE(seen_behind);
-  EXPECT_TRUE(seen_filling);
+  EXPECT_GE(filled, 1);
+  EXPECT_LT(filled, 1.2) << "some hundred thousand cells are little memory, whatever a fold's worth is";
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while ((store->behind() || store->memory_filled() >= 1) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  while ((store->behind() || store->memory_filled() >= 1) && std::chrono::steady_clock::now() < end)
+    std::this_thread::yield();
   EXPECT_FALSE(store->behind());
   EXPECT_LT(store->memory_filled(), 1);
 }
