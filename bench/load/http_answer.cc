@@ -72,6 +72,29 @@ Parse parse_answer(std::string_view in, HttpAnswer& answer) {
   }
 }
 
+Parse AnswerParser::parse(std::string_view in, HttpAnswer& answer) {
+  constexpr std::size_t kept_bytes_max = 512;
+  for (const Head& head : heads_) {
+    if (head.bytes.empty() || !in.starts_with(head.bytes)) continue;
+    if (in.size() - head.bytes.size() < head.body_bytes) return Parse::incomplete;
+    answer = {.status = head.status,
+              .body = in.substr(head.bytes.size(), head.body_bytes),
+              .bytes = head.bytes.size() + head.body_bytes,
+              .close = head.close};
+    return Parse::complete;
+  }
+  const Parse parsed = parse_answer(in, answer);
+  const std::size_t head_bytes = answer.bytes - answer.body.size();
+  if (parsed == Parse::complete && head_bytes <= kept_bytes_max) {
+    heads_[oldest_] = {.bytes = std::string(in.substr(0, head_bytes)),
+                       .status = answer.status,
+                       .close = answer.close,
+                       .body_bytes = answer.body.size()};
+    oldest_ = (oldest_ + 1) % heads_.size();
+  }
+  return parsed;
+}
+
 std::string_view text_field(std::string_view json, std::string_view quoted_name, std::size_t& at) {
   const std::size_t name = json.find(quoted_name, at);
   if (name == std::string_view::npos) return {};

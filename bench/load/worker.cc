@@ -98,7 +98,7 @@ std::size_t Worker::take_answers(std::size_t index, std::string_view in, bool& d
   std::size_t taken = 0;
   while (!connection.asked.empty()) {
     HttpAnswer answer;
-    const Parse parsed = parse_answer(in.substr(taken), answer);
+    const Parse parsed = parser_.parse(in.substr(taken), answer);
     if (parsed == Parse::incomplete) return taken;
     if (parsed == Parse::malformed) {
       ledger_->fail("an answer is no HTTP/1.1 answer with a Content-Length");

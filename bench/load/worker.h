@@ -102,6 +102,7 @@ class Worker {
   std::size_t in_flight_ = 0;
   std::size_t next_kind_ = 0;
   std::vector<char> buffer_;
+  AnswerParser parser_;
 };
 
 }  // namespace watchword::load

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace watchword::load {
 namespace {
@@ -34,6 +35,31 @@ TEST(HttpAnswer, RefusesWhatHasNoPlainLength) {
   EXPECT_EQ(parse_answer("HTTP/1.1 200 OK\r\n\r\n", answer), Parse::malformed);
   EXPECT_EQ(parse_answer("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", answer), Parse::malformed);
   EXPECT_EQ(parse_answer("SMTP ready, what do you want?\r\n\r\n", answer), Parse::malformed);
+}
+
+TEST(AnswerParser, TellsWhatParsingEachWouldTell) {
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: ";
+  std::vector<std::string> texts;
+  // More lengths than it keeps heads, one in a head that is the front of another, interim answers, an end, and what is none.
+  for (const int length : {2, 3, 20, 2, 11, 12, 13, 14, 15, 2, 20, 3, 0})
+    texts.push_back(head + std::to_string(length) + "\r\n\r\n" + std::string(length, 'x'));
+  texts.insert(texts.end(), {"HTTP/1.1 100 Continue\r\n\r\n" + texts[0], "HTTP/1.0 503 Busy\r\nContent-Length: 1\r\n\r\n-",
+                             "HTTP/1.1 200 OK\r\n\r\n", head + "2\r\nX: " + std::string(600, 'y') + "\r\n\r\n{}"});
+  AnswerParser parser;
+  for (int round = 0; round < 3; ++round) {
+    for (const std::string& text : texts) {
+      for (std::size_t bytes = 0; bytes <= text.size() + 1; ++bytes) {
+        const std::string in = (text + "H").substr(0, bytes);
+        HttpAnswer parsed, expected;
+        ASSERT_EQ(parser.parse(in, parsed), parse_answer(in, expected)) << in;
+        if (parse_answer(in, expected) != Parse::complete) continue;
+        EXPECT_EQ(parsed.status, expected.status);
+        EXPECT_EQ(parsed.body, expected.body);
+        EXPECT_EQ(parsed.bytes, expected.bytes);
+        EXPECT_EQ(parsed.close, expected.close);
+      }
+    }
+  }
 }
 
 TEST(TextField, FindsOneFieldAfterTheOther) {
