@@ -29,9 +29,8 @@ bool whole_number(std::string_view text, Number& value) {
   return fault == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
-}  // namespace
-
-Parse parse_answer(std::string_view in, HttpAnswer& answer) {
+// `digits`: of Content-Length, in `in`; none where there is none.
+Parse parse_answer(std::string_view in, HttpAnswer& answer, std::string_view& digits) {
   std::size_t begin = 0;
   while (true) {
     const std::string_view rest = in.substr(begin);
@@ -56,7 +55,8 @@ Parse parse_answer(std::string_view in, HttpAnswer& answer) {
       if (line.empty()) continue;
       const char first = static_cast<char>(line[0] | 0x20);
       if (first == 'c' && same_name(line, "content-length:")) {
-        if (!whole_number(trimmed(line.substr(15)), length) || length > body_bytes_max) return Parse::malformed;
+        digits = trimmed(line.substr(15));
+        if (!whole_number(digits, length) || length > body_bytes_max) return Parse::malformed;
         has_length = true;
       } else if (first == 'c' && same_name(line, "connection:")) {
         answer.close = same_name(trimmed(line.substr(11)), "close");
@@ -72,24 +72,37 @@ Parse parse_answer(std::string_view in, HttpAnswer& answer) {
   }
 }
 
+}  // namespace
+
+Parse parse_answer(std::string_view in, HttpAnswer& answer) {
+  std::string_view digits;
+  return parse_answer(in, answer, digits);
+}
+
 Parse AnswerParser::parse(std::string_view in, HttpAnswer& answer) {
   constexpr std::size_t kept_bytes_max = 512;
   for (const Head& head : heads_) {
-    if (head.bytes.empty() || !in.starts_with(head.bytes)) continue;
-    if (in.size() - head.bytes.size() < head.body_bytes) return Parse::incomplete;
-    answer = {.status = head.status,
-              .body = in.substr(head.bytes.size(), head.body_bytes),
-              .bytes = head.bytes.size() + head.body_bytes,
-              .close = head.close};
+    if (head.before.empty() || !in.starts_with(head.before)) continue;
+    const std::size_t digits_end = in.find_first_not_of("0123456789", head.before.size());
+    if (digits_end == std::string_view::npos || !in.substr(digits_end).starts_with(head.after)) continue;
+    std::size_t length = 0;
+    if (!whole_number(in.substr(head.before.size(), digits_end - head.before.size()), length) || length > body_bytes_max)
+      break;
+    const std::size_t head_bytes = digits_end + head.after.size();
+    if (in.size() - head_bytes < length) return Parse::incomplete;
+    answer = {
+        .status = head.status, .body = in.substr(head_bytes, length), .bytes = head_bytes + length, .close = head.close};
     return Parse::complete;
   }
-  const Parse parsed = parse_answer(in, answer);
+  std::string_view digits;
+  const Parse parsed = parse_answer(in, answer, digits);
   const std::size_t head_bytes = answer.bytes - answer.body.size();
-  if (parsed == Parse::complete && head_bytes <= kept_bytes_max) {
-    heads_[oldest_] = {.bytes = std::string(in.substr(0, head_bytes)),
+  if (parsed == Parse::complete && !digits.empty() && head_bytes <= kept_bytes_max) {
+    const auto digits_at = static_cast<std::size_t>(digits.data() - in.data());
+    heads_[oldest_] = {.before = std::string(in.substr(0, digits_at)),
+                       .after = std::string(in.substr(digits_at + digits.size(), head_bytes - digits_at - digits.size())),
                        .status = answer.status,
-                       .close = answer.close,
-                       .body_bytes = answer.body.size()};
+                       .close = answer.close};
     oldest_ = (oldest_ + 1) % heads_.size();
   }
   return parsed;

@@ -22,19 +22,18 @@ enum class Parse : std::uint8_t { complete, incomplete, malformed };
 // chunks, is malformed: where it ends could not be told without reading on. `answer.body` points into `in`.
 Parse parse_answer(std::string_view in, HttpAnswer& answer);
 
-// As parse_answer(), for one thread's answers: a head like one of the last few is compared, not parsed.
+// As parse_answer(), for one thread's answers: a head like one of the last few, but for its length, is compared, not parsed.
 class AnswerParser {
  public:
   Parse parse(std::string_view in, HttpAnswer& answer);
 
  private:
   struct Head {
-    std::string bytes;  // up to where the body begins; empty: none yet
+    std::string before, after;  // the digits of Content-Length; empty: none yet
     int status = 0;
     bool close = false;
-    std::size_t body_bytes = 0;
   };
-  std::array<Head, 4> heads_;  // lengths of bodies differ with the names in them
+  std::array<Head, 4> heads_;
   std::size_t oldest_ = 0;
 };
 

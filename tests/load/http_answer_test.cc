@@ -40,11 +40,13 @@ TEST(HttpAnswer, RefusesWhatHasNoPlainLength) {
 TEST(AnswerParser, TellsWhatParsingEachWouldTell) {
   const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: ";
   std::vector<std::string> texts;
-  // More lengths than it keeps heads, one in a head that is the front of another, interim answers, an end, and what is none.
+  // All lengths, one that is the front of another, interim answers, an end, two lengths, and what is none.
   for (const int length : {2, 3, 20, 2, 11, 12, 13, 14, 15, 2, 20, 3, 0})
     texts.push_back(head + std::to_string(length) + "\r\n\r\n" + std::string(length, 'x'));
-  texts.insert(texts.end(), {"HTTP/1.1 100 Continue\r\n\r\n" + texts[0], "HTTP/1.0 503 Busy\r\nContent-Length: 1\r\n\r\n-",
-                             "HTTP/1.1 200 OK\r\n\r\n", head + "2\r\nX: " + std::string(600, 'y') + "\r\n\r\n{}"});
+  texts.insert(texts.end(),
+               {"HTTP/1.1 100 Continue\r\n\r\n" + texts[0], "HTTP/1.0 503 Busy\r\nContent-Length: 1\r\n\r\n-",
+                "HTTP/1.1 200 OK\r\n\r\n", head + "4\r\nContent-Length: 2\r\n\r\n{}{}", head + "-1\r\n\r\n",
+                head + "99999999999999999999999\r\n\r\n", head + "2\r\nX: " + std::string(600, 'y') + "\r\n\r\n{}"});
   AnswerParser parser;
   for (int round = 0; round < 3; ++round) {
     for (const std::string& text : texts) {
