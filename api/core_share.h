@@ -12,7 +12,7 @@ namespace watchword::api {
 // something to do (Store::behind). Others get a quarter of the core, and what they had during the round counts: a twelfth
 // at least, since a hypervisor may have been among them. Where memory is full behind the loop (Store::memory_filled) it is
 // the whole quarter on top, since the committer was among them, who fills it; and more of it with what is beyond: half of
-// the core with a third more, up to 8 ms a round.
+// the core at 4/3, up to 8 ms a round.
 constexpr std::chrono::nanoseconds rest_after_round(std::chrono::nanoseconds own, std::chrono::nanoseconds others,
                                                     double memory_filled) noexcept {
   constexpr std::chrono::nanoseconds busy_round = std::chrono::microseconds(200);  // who has shorter ones has an idle core
