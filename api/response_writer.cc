@@ -10,8 +10,8 @@
 namespace watchword::api {
 namespace {
 
-// On every answer but a verification's, refusals included: whatever a browser is brought to open does nothing that our own
-// pages do not do.
+// On every answer but a verification's verdict and its 503 under overload: whatever a browser is brought to open does
+// nothing that our own pages do not do.
 constexpr std::string_view security_headers =
     "X-Content-Type-Options: nosniff\r\n"
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "

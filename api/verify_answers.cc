@@ -125,7 +125,8 @@ void VerifyPlane::render_one(Exchange& exchange) {
     case Standing::wrong_length:
       return write_answer(exchange, problem(422, "code_length", length_detail(question.verdict), "code"));
     case Standing::overloaded:
-      return write_answer(exchange, problem(503, "overloaded", overloaded_detail));
+      exchange.status = 503;
+      return write_overloaded(exchange.out, exchange.form);
     default:
       return write_answer(exchange, problem(503, "store_unavailable", unavailable_detail));
   }

@@ -80,7 +80,7 @@ Parse parse_answer(std::string_view in, HttpAnswer& answer) {
 }
 
 Parse AnswerParser::parse(std::string_view in, HttpAnswer& answer) {
-  constexpr std::size_t kept_bytes_max = 512;
+  constexpr std::size_t kept_bytes_max = 2048;
   for (const Head& head : heads_) {
     if (head.before.empty() || !in.starts_with(head.before)) continue;
     const std::size_t digits_end = in.find_first_not_of("0123456789", head.before.size());

@@ -96,7 +96,7 @@ void Worker::read(std::size_t index) {
 std::size_t Worker::take_answers(std::size_t index, std::string_view in, bool& dropped) {
   Connection& connection = *connections_[index];
   std::size_t taken = 0;
-  while (!connection.asked.empty()) {
+  while (taken < in.size() && !connection.asked.empty()) {
     HttpAnswer answer;
     const Parse parsed = parser_.parse(in.substr(taken), answer);
     if (parsed == Parse::incomplete) return taken;

@@ -46,7 +46,7 @@ TEST(AnswerParser, TellsWhatParsingEachWouldTell) {
   texts.insert(texts.end(),
                {"HTTP/1.1 100 Continue\r\n\r\n" + texts[0], "HTTP/1.0 503 Busy\r\nContent-Length: 1\r\n\r\n-",
                 "HTTP/1.1 200 OK\r\n\r\n", head + "4\r\nContent-Length: 2\r\n\r\n{}{}", head + "-1\r\n\r\n",
-                head + "99999999999999999999999\r\n\r\n", head + "2\r\nX: " + std::string(600, 'y') + "\r\n\r\n{}"});
+                head + "99999999999999999999999\r\n\r\n", head + "2\r\nX: " + std::string(2100, 'y') + "\r\n\r\n{}"});
   AnswerParser parser;
   for (int round = 0; round < 3; ++round) {
     for (const std::string& text : texts) {
