@@ -14,8 +14,8 @@ namespace {
 constexpr std::string_view document_prefix = "doc/";
 constexpr std::string_view next_number_key = "meta/next-number";
 constexpr std::uint64_t numbers_reserved = 1u << 20;
-// Cells that are not folded yet with which memory is taken to be full: six folds' worth, which is three times what is there
-// when a second fold is due; where folds are set to be large, 190 to 260 MB (64 to 85 bytes a cell), or two folds.
+// Of `cells` that are not folded yet: 1 with six folds' worth, which is three times what is there when a second fold is due;
+// where folds are set to be large, with 190 to 260 MB (64 to 85 bytes a cell), or two folds.
 double memory_filled_by(std::size_t cells, std::size_t fold_cells) {
   constexpr std::size_t cells_max = 3'000'000;
   const std::size_t full = std::max(2 * fold_cells, std::min(6 * fold_cells, cells_max));

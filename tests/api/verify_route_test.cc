@@ -1,5 +1,7 @@
-// A verification over HTTP allocates nothing in steady state, from the head's first byte to the answer's last.
+// A verification over HTTP allocates nothing in steady state, from the head's first byte to the answer's last; and what it
+// is told where a queue is full.
 #include "api/request_parser.h"
+#include "api/response_writer.h"
 #include "api/verify_plane.h"
 #include "tests/engine/allocation_counter.h"
 #include "tests/engine/engine_fixture.h"
@@ -60,6 +62,19 @@ TEST_F(VerifyRoute, AllocatesNothingInSteadyState) {
   for (int i = 0; i < 5; ++i) answered &= answer(wrong) && answer(used);
   EXPECT_EQ(allocations_of_this_thread(), before);
   EXPECT_TRUE(answered);
+}
+
+TEST_F(VerifyRoute, RefusesWhatAQueueHasNoRoomForAsAFullRoundDoes) {
+  const auto phone = registered("ada@example.org");
+  const std::string wrong = request("ada@example.org", phone.wrong_code(start));
+  ASSERT_TRUE(answer(wrong));
+  EXPECT_NE(exchange.out.find(R"("rejected")"), std::string::npos) << exchange.out;
+  while (producer.has_room(1)) producer.push({}, nullptr);
+  ASSERT_TRUE(answer(wrong));
+  std::string expected;
+  write_overloaded(expected, {});
+  EXPECT_EQ(exchange.out, expected);
+  EXPECT_EQ(exchange.status, 503);
 }
 
 }  // namespace
